@@ -1,0 +1,51 @@
+# Warmline: `make chat` to talk, `make test` to check. Everything lives in .venv; nothing else on the machine is touched.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+export OTEL_SDK_DISABLED := true
+
+.DEFAULT_GOAL := help
+.PHONY: help env model chat test lint typecheck bench docs constraints clean
+
+help:  ## list these targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+env: $(STAMP)  ## make the environment in .venv (safe to repeat)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Warmline needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[local,dev]"
+	touch $@
+
+model: $(STAMP)  ## fetch the embedded model once
+	@$(BIN)/warmline models pull --quiet
+
+chat: model  ## open the chat in this terminal
+	@$(BIN)/warmline chat
+
+test: model  ## run every test
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)  ## ruff: style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: $(STAMP)  ## basedpyright
+	$(BIN)/basedpyright
+
+bench: model  ## speed and memory, printed as a table
+	@$(BIN)/warmline bench
+
+docs: $(STAMP)  ## write the generated parts of docs/ again
+	@$(BIN)/python -m warmline.tui.docs
+
+constraints:  ## pin every dependency again (needs uv)
+	UV_CUSTOM_COMPILE_COMMAND="make constraints" uv pip compile --quiet --universal --python-version 3.11 \
+	  --extra local --extra finetune --extra eval --extra server --extra postgres --extra guardrails --extra dev \
+	  --constraint constraints.in --output-file constraints.txt pyproject.toml
+
+clean:  ## remove the environment (your conversations and the model stay)
+	rm -rf $(VENV) build *.egg-info
