@@ -1,0 +1,184 @@
+"""The nodes of the turn. State in, state out; the only I/O is the model's stream and the event writer.
+
+No node shows a text that is neither checked nor vetted copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from typing import Any, Literal
+
+from langgraph.errors import NodeError
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from ..guards.clean import clean
+from ..guards.conversation import RiskState, advance
+from ..guards.gate import Passed, gate
+from ..guards.types import RiskLevel, Utterance, Verdict
+from .events import CrisisCardEvent, ReplacedEvent, SentenceEvent, VerdictEvent
+from .model.stream import ModelError, stream_text
+from .prompt import build_messages
+from .protocol.reply import Progress, crisis_reply, help_card
+from .turn import HISTORY, TurnContext, TurnState
+
+log = logging.getLogger(__name__)
+
+LAST_WORDS = (
+    "Something on my side broke, and I can't answer you properly right now. "
+    "If you might be in danger, please call your local emergency number. "
+    "You can find someone to talk to, free, at findahelpline.com."
+)
+"""Said when even the copy cannot be read. Kept in code so that no file can take it away."""
+
+
+def receive(state: TurnState) -> dict[str, Any]:
+    """Make the text safe to handle and clear what the last turn left."""
+    return {
+        "text": clean(state["text"]),
+        "verdict": None,
+        "reply": "",
+        "pending": "",
+        "card": None,
+        "problems": (),
+        "moves": (),
+    }
+
+
+async def screen(state: TurnState, runtime: Runtime[TurnContext]) -> Command[Literal["support", "protocol", "hold"]]:
+    """Judge the message in its conversation and choose the way."""
+    context = runtime.context
+    progress = state.get("progress") or Progress()
+    verdict = await asyncio.to_thread(context.parts.filter.screen, state["text"], state.get("history", ()))
+    before = state.get("risk") or RiskState()
+    risk = before if verdict.error else advance(before, verdict, state["text"], asked=progress.asked)
+    _write(runtime, VerdictEvent(turn_id=context.turn_id, verdict=verdict, level=risk.level))
+    update: dict[str, Any] = {"verdict": verdict, "risk": risk, "progress": progress}
+    if verdict.error:
+        return Command(goto="hold", update=update | {"problems": (f"screen:{verdict.error}",)})
+    if risk.level >= RiskLevel.ELEVATED:
+        return Command(goto="protocol", update=update | {"route": "crisis"})
+    concerned = verdict.level is RiskLevel.CONCERN
+    return Command(goto="support", update=update | {"route": "concern" if concerned else "support"})
+
+
+async def support(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
+    """Let the model answer, sentence by sentence, behind the gate."""
+    context, parts = runtime.context, runtime.context.parts
+    question = _safety_question(state, context)
+    messages = build_messages(state.get("history", ()), state["text"], safety_question=question)
+    shown, problems = "", ()
+    try:
+        async with (
+            aclosing(stream_text(parts.model, messages, parts.limits)) as chunks,
+            aclosing(gate(chunks, parts.output_guard, context=state["text"])) as sentences,
+        ):
+            async for piece in sentences:
+                if isinstance(piece, Passed):
+                    shown += piece.text
+                    _write(runtime, SentenceEvent(turn_id=context.turn_id, text=piece.text))
+                else:
+                    problems = (*(f"output:{problem}" for problem in piece.problems), *_named("guard", piece.error))
+    except ModelError as error:
+        log.warning("the model failed: %s", error)
+        problems = (f"model:{error.kind}",)
+    return {"reply": shown, "problems": problems}
+
+
+async def check(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
+    """Check the reply once more as a whole and find the fixed words that end it."""
+    context, parts = runtime.context, runtime.context.parts
+    reply, problems = state.get("reply", ""), state.get("problems", ())
+    if reply.strip():
+        whole = await asyncio.to_thread(parts.output_guard.check, reply, context=state["text"], whole=True)
+        problems += (*(f"output:{problem}" for problem in whole.problems), *_named("guard", whole.error))
+    endings: list[str] = []
+    if problems:
+        endings.append(parts.copy.ending(problems, begun=bool(reply.strip()), seed=context.seed))
+    question = _safety_question(state, context)
+    if question:
+        endings.append(question)
+    progress = (state.get("progress") or Progress()).model_copy(update={"asked": bool(question)})
+    return {"pending": "\n\n".join(endings), "problems": problems, "progress": progress}
+
+
+async def protocol(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
+    """Answer a crisis with vetted words and the lines for the person's country. No model is asked."""
+    context, parts = runtime.context, runtime.context.parts
+    verdict = state.get("verdict")
+    assert verdict is not None
+    answer = crisis_reply(
+        text=state["text"],
+        verdict=verdict,
+        risk=state.get("risk") or RiskState(),
+        country=context.country,
+        directory=parts.directory,
+        copy=parts.copy,
+        progress=state.get("progress") or Progress(),
+        seed=context.seed,
+    )
+    return {"pending": answer.text, "card": answer.card, "progress": answer.progress, "moves": answer.move_ids}
+
+
+async def hold(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
+    """The fixed, true reply for when a part of us failed, with a way to reach a human."""
+    context, parts = runtime.context, runtime.context.parts
+    card = help_card(context.country, parts.directory, parts.copy)
+    return {"route": "hold", "pending": parts.copy.hold(seed=context.seed), "card": card}
+
+
+async def deliver(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
+    """Show what is still to be shown and close the turn."""
+    context = runtime.context
+    reply, pending, card = state.get("reply", ""), state.get("pending", ""), state.get("card")
+    if pending:
+        text = f"\n\n{pending}" if reply else pending
+        reply += text
+        if problems := state.get("problems"):
+            _write(runtime, ReplacedEvent(turn_id=context.turn_id, text=text, problems=problems))
+        else:
+            _write(runtime, SentenceEvent(turn_id=context.turn_id, text=text))
+    if card is not None:
+        _write(runtime, CrisisCardEvent(turn_id=context.turn_id, card=card))
+    said = [Utterance(role="user", text=state["text"]), Utterance(role="assistant", text=reply)]
+    return {"reply": reply, "pending": "", "history": [*state.get("history", ()), *said][-HISTORY:]}
+
+
+def fail_safe(state: TurnState, error: NodeError, runtime: Runtime[TurnContext]) -> Command[Literal["hold"]]:
+    """Where a node that raised or ran over its time ends up: the safe reply."""
+    log.error("node %s failed: %s", error.node, type(error.error).__name__)
+    problem = f"{error.node}:{type(error.error).__name__}"
+    update: dict[str, Any] = {"problems": (problem,), "route": "hold"}
+    if state.get("verdict") is None:
+        verdict = Verdict(level=RiskLevel.CONCERN, error=problem, reason="The message could not be judged.")
+        risk = state.get("risk") or RiskState()
+        _write(runtime, VerdictEvent(turn_id=runtime.context.turn_id, verdict=verdict, level=risk.level))
+        update |= {"verdict": verdict, "risk": risk}
+    return Command(goto="hold", update=update)
+
+
+def last_words(state: TurnState, error: NodeError, runtime: Runtime[TurnContext]) -> dict[str, Any]:
+    """When holding or delivering itself fails."""
+    log.critical("node %s failed: %s", error.node, type(error.error).__name__)
+    problem = f"{error.node}:{type(error.error).__name__}"
+    text = f"\n\n{LAST_WORDS}" if state.get("reply") else LAST_WORDS
+    _write(runtime, ReplacedEvent(turn_id=runtime.context.turn_id, text=text, problems=(problem,)))
+    return {"route": "hold", "reply": state.get("reply", "") + text, "pending": "", "problems": (problem,)}
+
+
+def _safety_question(state: TurnState, context: TurnContext) -> str | None:
+    """The one question a concern turn asks; not twice in a row."""
+    progress, verdict = state.get("progress") or Progress(), state.get("verdict")
+    if state.get("route") != "concern" or progress.asked or verdict is None:
+        return None
+    return context.parts.copy.safety_question(verdict.categories, seed=context.seed)
+
+
+def _named(part: str, error: str | None) -> tuple[str, ...]:
+    return (f"{part}:{error}",) if error else ()
+
+
+def _write(runtime: Runtime[TurnContext], event: Any) -> None:
+    runtime.stream_writer(event)

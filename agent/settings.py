@@ -1,0 +1,180 @@
+"""Every setting, where it comes from, and what a good value looks like.
+
+Order of precedence: command-line flag, environment (``WARMLINE_…``, nested by ``__``), TOML file, default.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+APP = "warmline"
+
+
+class SettingsError(ValueError):
+    """A setting cannot be used. The message names the source, the key and a good value."""
+
+
+def config_file() -> Path:
+    """The TOML file that is read: ``WARMLINE_CONFIG``, else ``config.toml`` in the platform's config directory."""
+    override = os.environ.get("WARMLINE_CONFIG")
+    return Path(override) if override else Path(platformdirs.user_config_dir(APP)) / "config.toml"
+
+
+def data_dir() -> Path:
+    """Where conversations are kept: the platform's user data directory."""
+    return Path(platformdirs.user_data_dir(APP))
+
+
+def cache_dir() -> Path:
+    """Where fetched models are kept: the platform's user cache directory."""
+    return Path(platformdirs.user_cache_dir(APP))
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+
+
+class ModelSettings(_Section):
+    """The language model that answers ordinary turns."""
+
+    base_url: str | None = Field(None, examples=["http://127.0.0.1:8000/v1"])
+    """Base URL of any OpenAI-compatible server. Empty: the embedded model answers in this process."""
+    name: str | None = Field(None, examples=["warmline", "HuggingFaceTB/SmolLM2-135M-Instruct"])
+    """Model name at ``base_url``; without one, a Hugging Face id for the embedded model."""
+    api_key: SecretStr | None = Field(None, examples=["sk-..."])
+    """Key for ``base_url``, if it wants one."""
+    path: Path | None = Field(None, examples=["/srv/models/smollm2"])
+    """A local checkpoint directory for the embedded model; wins over ``name``."""
+    temperature: float = Field(0.6, ge=0, le=2, examples=[0.6])
+    """Sampling temperature."""
+    top_p: float = Field(0.9, gt=0, le=1, examples=[0.9])
+    """Nucleus sampling mass."""
+    repetition_penalty: float = Field(1.15, ge=1, le=2, examples=[1.15])
+    """For the embedded model; 1 is off."""
+    max_tokens: int = Field(220, ge=16, le=4096, examples=[220])
+    """Longest reply, in tokens."""
+    first_token_s: float = Field(20.0, gt=0, le=600, examples=[20])
+    """Seconds to wait for the first token."""
+    idle_s: float = Field(10.0, gt=0, le=600, examples=[10])
+    """Seconds to wait between tokens."""
+    total_s: float = Field(90.0, gt=0, le=3600, examples=[90])
+    """Seconds for a whole reply."""
+    retries: int = Field(1, ge=0, le=5, examples=[1])
+    """Further tries when the server fails before its first token; without random waits."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _http(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value or None
+
+
+class StoreSettings(_Section):
+    """Where conversations are kept."""
+
+    url: str | None = Field(None, examples=["sqlite:////home/me/warmline.db", "postgresql+psycopg://user@db/warmline"])
+    """SQLAlchemy URL. Empty: ``warmline.db`` in the platform's user data directory."""
+
+    def resolved_url(self) -> str:
+        """The URL in use."""
+        return self.url or f"sqlite:///{data_dir() / 'warmline.db'}"
+
+
+class GuardSettings(_Section):
+    """The crisis filter and the output guard."""
+
+    lexicons: list[Path] = Field(default_factory=list, examples=[["/etc/warmline/site-lexicon.yaml"]])
+    """Further lexicon files, read after the ones that ship."""
+    hotlines: list[Path] = Field(default_factory=list, examples=[["/etc/warmline/our-lines.yaml"]])
+    """Further hotline files; an entry with a known id replaces the shipped one."""
+    timeout_s: float = Field(2.0, gt=0, le=30, examples=[2])
+    """Seconds for one check; running over it leads to the safe reply."""
+
+
+class ChatSettings(_Section):
+    """The terminal chat."""
+
+    theme: Literal["auto", "light", "dark"] = Field("auto", examples=["dark"])
+    """Colours of the chat; ``auto`` keeps what was last chosen."""
+
+
+class Settings(BaseSettings):
+    """All settings of Warmline. ``Settings.load()`` reads them and explains what is wrong."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WARMLINE_", env_nested_delimiter="__", extra="forbid", validate_default=True
+    )
+
+    country: str | None = Field(None, examples=["US", "DE"])
+    """ISO 3166-1 alpha-2 country for hotlines when a session names none."""
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    guards: GuardSettings = Field(default_factory=GuardSettings)
+    chat: ChatSettings = Field(default_factory=ChatSettings)
+
+    @field_validator("country", mode="before")
+    @classmethod
+    def _alpha2(cls, value: Any) -> Any:
+        if value is None or value == "":
+            return None
+        code = str(value).strip().upper()
+        if len(code) != 2 or not code.isascii() or not code.isalpha():
+            raise ValueError("must be a two-letter country code (ISO 3166-1), such as US")
+        return {"UK": "GB"}.get(code, code)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=config_file()))
+
+    @classmethod
+    def load(cls, **flags: Any) -> Settings:
+        """Read every source; ``flags`` are the command line's and win.
+
+        Raises:
+            SettingsError: naming the source, the key, what is wrong and a good value.
+        """
+        try:
+            return cls(**flags)
+        except ValidationError as error:
+            raise SettingsError("\n".join(_explain(cls, problem, flags) for problem in error.errors())) from None
+        except (OSError, ValueError) as error:  # unreadable or broken TOML; broken JSON in a variable
+            raise SettingsError(f"{config_file()}: {error}") from None
+
+
+def _explain(model: type[BaseModel], problem: Any, flags: dict[str, Any]) -> str:
+    path = [str(part) for part in problem["loc"]]
+    variable = "WARMLINE_" + "__".join(path).upper()
+    if path and path[0] in flags:
+        source = "command line"
+    elif variable in os.environ:
+        source = f"environment variable {variable}"
+    else:
+        source = str(config_file())
+    example: Any = None
+    field = None
+    current: Any = model
+    for part in path:
+        fields = getattr(current, "model_fields", {})
+        field = fields.get(part)
+        current = field.annotation if field else None
+    if field and field.examples:
+        example = field.examples[0]
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = "there is no such setting; `warmline doctor` lists them"
+    hint = f" A good value: {example!r}." if example is not None else ""
+    return f"{source}: setting {'.'.join(path)}: {message}.{hint}"

@@ -1,0 +1,76 @@
+"""What travels through one turn: the state that the nodes read and write, and the parts they work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NotRequired, Required, TypedDict
+
+from langchain_core.language_models.chat_models import BaseChatModel
+
+from ..guards.conversation import RiskState
+from ..guards.filter import CrisisFilter
+from ..guards.hotlines import Directory
+from ..guards.output import OutputGuard
+from ..guards.types import Utterance, Verdict
+from .copy import Copy
+from .events import CrisisCard, Route
+from .model.stream import Limits
+from .protocol.reply import Progress
+
+HISTORY = 12
+"""Utterances kept in the state: what the model and the filter see of the conversation. Keeps a turn's cost flat."""
+
+
+class TurnState(TypedDict, total=False):
+    """Channels of the graph. ``history``, ``risk`` and ``progress`` live on from turn to turn."""
+
+    text: Required[str]
+    """What the person wrote; cleaned by ``receive``."""
+    history: NotRequired[list[Utterance]]
+    """Oldest first, without ``text``; at most ``HISTORY``."""
+    risk: NotRequired[RiskState]
+    progress: NotRequired[Progress]
+    verdict: NotRequired[Verdict | None]
+    route: NotRequired[Route]
+    reply: NotRequired[str]
+    """What was shown so far; after ``deliver`` the whole reply."""
+    pending: NotRequired[str]
+    """Fixed text that ``deliver`` still has to show."""
+    card: NotRequired[CrisisCard | None]
+    problems: NotRequired[tuple[str, ...]]
+    """Why the model's words were stopped or the turn is held; names only, never message text."""
+    moves: NotRequired[tuple[str, ...]]
+    """Ids of the copy that was said, for the audit."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a turn works with; shared by all sessions of an agent."""
+
+    filter: CrisisFilter
+    output_guard: OutputGuard
+    model: BaseChatModel
+    directory: Directory
+    copy: Copy
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True)
+class TurnContext:
+    """The run-scoped context of the graph (``context_schema``)."""
+
+    parts: Parts
+    turn_id: str
+    country: str | None = None
+    """ISO 3166-1 alpha-2, for the hotlines."""
+    seed: int = 0
+    """Picks among copy variants; the same seed gives the same words."""
+
+
+@dataclass(frozen=True)
+class TurnLimits:
+    """Seconds each kind of node may take before the turn falls to the safe reply."""
+
+    check_s: float = 2.0
+    reply_s: float = 100.0
+    """Above the model's own total, so that the model's limits speak first."""
