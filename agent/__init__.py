@@ -1,0 +1,81 @@
+"""Embed a guarded support agent: sessions in, typed events out.
+
+Importing this loads no graph, model or database; each name is fetched when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .events import (
+        CrisisCard,
+        CrisisCardEvent,
+        DoneEvent,
+        Event,
+        FailedEvent,
+        ReplacedEvent,
+        SentenceEvent,
+        VerdictEvent,
+    )
+    from .graph import build_graph, compile_graph
+    from .model.scripted import ScriptedModel
+    from .settings import Settings, SettingsError
+    from .store import Store, StoreError
+    from .support import Session, SupportAgent
+    from .sync import SyncSession, SyncSupportAgent
+
+_HOME = {
+    "CrisisCard": "events",
+    "CrisisCardEvent": "events",
+    "DoneEvent": "events",
+    "Event": "events",
+    "FailedEvent": "events",
+    "ReplacedEvent": "events",
+    "SentenceEvent": "events",
+    "VerdictEvent": "events",
+    "build_graph": "graph",
+    "compile_graph": "graph",
+    "ScriptedModel": "model.scripted",
+    "Settings": "settings",
+    "SettingsError": "settings",
+    "Store": "store",
+    "StoreError": "store",
+    "Session": "support",
+    "SupportAgent": "support",
+    "SyncSession": "sync",
+    "SyncSupportAgent": "sync",
+}
+
+__all__ = [
+    "CrisisCard",
+    "CrisisCardEvent",
+    "DoneEvent",
+    "Event",
+    "FailedEvent",
+    "ReplacedEvent",
+    "ScriptedModel",
+    "SentenceEvent",
+    "Session",
+    "Settings",
+    "SettingsError",
+    "Store",
+    "StoreError",
+    "SupportAgent",
+    "SyncSession",
+    "SyncSupportAgent",
+    "VerdictEvent",
+    "build_graph",
+    "compile_graph",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

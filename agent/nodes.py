@@ -60,6 +60,8 @@ async def screen(state: TurnState, runtime: Runtime[TurnContext]) -> Command[Lit
         return Command(goto="hold", update=update | {"problems": (f"screen:{verdict.error}",)})
     if risk.level >= RiskLevel.ELEVATED:
         return Command(goto="protocol", update=update | {"route": "crisis"})
+    if context.hold:
+        return Command(goto="hold", update=update | {"problems": ("store",)})
     concerned = verdict.level is RiskLevel.CONCERN
     return Command(goto="support", update=update | {"route": "concern" if concerned else "support"})
 

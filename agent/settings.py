@@ -6,11 +6,14 @@ Order of precedence: command-line flag, environment (``WARMLINE_…``, nested by
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 APP = "warmline"
@@ -37,7 +40,7 @@ def cache_dir() -> Path:
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", validate_default=True)
+    model_config = ConfigDict(extra="forbid", validate_default=True, use_attribute_docstrings=True)
 
 
 class ModelSettings(_Section):
@@ -109,7 +112,11 @@ class Settings(BaseSettings):
     """All settings of Warmline. ``Settings.load()`` reads them and explains what is wrong."""
 
     model_config = SettingsConfigDict(
-        env_prefix="WARMLINE_", env_nested_delimiter="__", extra="forbid", validate_default=True
+        env_prefix="WARMLINE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        validate_default=True,
+        use_attribute_docstrings=True,
     )
 
     country: str | None = Field(None, examples=["US", "DE"])
@@ -150,31 +157,60 @@ class Settings(BaseSettings):
         try:
             return cls(**flags)
         except ValidationError as error:
-            raise SettingsError("\n".join(_explain(cls, problem, flags) for problem in error.errors())) from None
+            raise SettingsError("\n".join(_explain(problem, flags) for problem in error.errors())) from None
         except (OSError, ValueError) as error:  # unreadable or broken TOML; broken JSON in a variable
             raise SettingsError(f"{config_file()}: {error}") from None
 
 
-def _explain(model: type[BaseModel], problem: Any, flags: dict[str, Any]) -> str:
-    path = [str(part) for part in problem["loc"]]
-    variable = "WARMLINE_" + "__".join(path).upper()
-    if path and path[0] in flags:
+@dataclass(frozen=True)
+class Setting:
+    """One setting, as the reference and ``warmline doctor`` show it."""
+
+    key: str
+    """Dotted, as in the file: ``model.base_url``."""
+    variable: str
+    """Its environment variable."""
+    field: FieldInfo
+
+    def of(self, settings: Settings) -> Any:
+        """Its value in ``settings``."""
+        value: Any = settings
+        for part in self.key.split("."):
+            value = getattr(value, part)
+        return value
+
+    def source(self, settings: Settings) -> str:
+        """Where the value came from."""
+        if self.variable in os.environ:
+            return self.variable
+        section, _, name = self.key.rpartition(".")
+        owner = getattr(settings, section) if section else settings
+        return str(config_file()) if name in owner.model_fields_set else "default"
+
+
+def every_setting(model: type[BaseModel] = Settings, prefix: tuple[str, ...] = ()) -> Iterator[Setting]:
+    """All settings, in the order in which they are declared."""
+    for name, field in model.model_fields.items():
+        path = (*prefix, name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from every_setting(field.annotation, path)
+        else:
+            yield Setting(".".join(path), "WARMLINE_" + "__".join(path).upper(), field)
+
+
+def _explain(problem: Any, flags: dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    variable = "WARMLINE_" + key.replace(".", "__").upper()
+    if key in flags:
         source = "command line"
     elif variable in os.environ:
         source = f"environment variable {variable}"
     else:
         source = str(config_file())
-    example: Any = None
-    field = None
-    current: Any = model
-    for part in path:
-        fields = getattr(current, "model_fields", {})
-        field = fields.get(part)
-        current = field.annotation if field else None
-    if field and field.examples:
-        example = field.examples[0]
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         message = "there is no such setting; `warmline doctor` lists them"
-    hint = f" A good value: {example!r}." if example is not None else ""
-    return f"{source}: setting {'.'.join(path)}: {message}.{hint}"
+    known = {setting.key: setting for setting in every_setting()}
+    examples = known[key].field.examples if key in known else None
+    hint = f" A good value: {examples[0]!r}." if examples else ""
+    return f"{source}: setting {key}: {message}.{hint}"

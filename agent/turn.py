@@ -65,6 +65,8 @@ class TurnContext:
     """ISO 3166-1 alpha-2, for the hotlines."""
     seed: int = 0
     """Picks among copy variants; the same seed gives the same words."""
+    hold: bool = False
+    """The message could not be stored: answer a crisis, hold everything else, ask no model."""
 
 
 @dataclass(frozen=True)

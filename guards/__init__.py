@@ -1,0 +1,65 @@
+"""Decides about a text: is it a crisis, and may a reply be shown. Knows no agent, no model server, no database.
+
+Importing this loads neither torch nor langgraph nor guardrails; each name is fetched when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .clean import clean
+    from .conversation import RiskState, advance
+    from .filter import CrisisFilter
+    from .gate import gate
+    from .hotlines import Directory, Hotline
+    from .lexicon import Lexicon
+    from .output import OutputGuard
+    from .types import Category, Evidence, RiskLevel, Subject, Utterance, Verdict
+
+_HOME = {
+    "Category": "types",
+    "CrisisFilter": "filter",
+    "Directory": "hotlines",
+    "Evidence": "types",
+    "Hotline": "hotlines",
+    "Lexicon": "lexicon",
+    "OutputGuard": "output",
+    "RiskLevel": "types",
+    "RiskState": "conversation",
+    "Subject": "types",
+    "Utterance": "types",
+    "Verdict": "types",
+    "advance": "conversation",
+    "clean": "clean",
+    "gate": "gate",
+}
+
+__all__ = [
+    "Category",
+    "CrisisFilter",
+    "Directory",
+    "Evidence",
+    "Hotline",
+    "Lexicon",
+    "OutputGuard",
+    "RiskLevel",
+    "RiskState",
+    "Subject",
+    "Utterance",
+    "Verdict",
+    "advance",
+    "clean",
+    "gate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,416 @@
+"""The agent that an app embeds: sessions in, typed events out.
+
+Each turn loads the session from the store, runs the graph and writes everything in one transaction. The person's
+message is committed before anything else runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import zlib
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Self
+
+from .events import CrisisCard, CrisisCardEvent, DoneEvent, Event, FailedEvent, ReplacedEvent, Route, SentenceEvent
+from .settings import Settings
+
+if TYPE_CHECKING:  # the agent opens at once; what a turn needs is loaded behind the first screen
+    from langchain_core.language_models.chat_models import BaseChatModel
+
+    from ..guards.filter import CrisisFilter
+    from ..guards.hotlines import Directory
+    from ..guards.output import OutputGuard
+    from .copy import Copy
+    from .graph import TurnGraph
+    from .store import SessionRecord, Store, TurnRecord
+    from .turn import Parts, TurnState
+
+log = logging.getLogger(__name__)
+
+MAX_CHARS = 1_500_000
+"""Longest message taken, in characters. Above it the person is told, and keeps the text."""
+
+
+class SupportAgent:
+    """Guarded support conversations. Every part can be replaced; what is left out comes from the settings.
+
+    Args:
+        model: any LangChain chat model.
+        settings: None reads them (flags over environment over file over defaults).
+        store: where conversations are kept.
+        crisis_filter, output_guard, directory, copy: replacements for the shipped ones.
+        graph: a turn graph compiled by the embedder, e.g. with a checkpointer of his own.
+    """
+
+    def __init__(
+        self,
+        model: BaseChatModel | None = None,
+        *,
+        settings: Settings | None = None,
+        store: Store | None = None,
+        crisis_filter: CrisisFilter | None = None,
+        output_guard: OutputGuard | None = None,
+        directory: Directory | None = None,
+        copy: Copy | None = None,
+        graph: TurnGraph | None = None,
+    ) -> None:
+        self.settings = settings or Settings.load()
+        self._model, self._store, self._filter = model, store, crisis_filter
+        self._output_guard, self._directory, self._copy, self._graph = output_guard, directory, copy, graph
+        self._parts: Parts | None = None
+        self._lock = threading.RLock()  # parts are built once, by whichever thread needs them first
+
+    @classmethod
+    def from_settings(cls, settings: Settings | None = None) -> Self:
+        """An agent made of what the settings name. Loads nothing heavy yet.
+
+        Raises:
+            SettingsError: naming the setting, where it came from and a good value.
+        """
+        return cls(settings=settings)
+
+    # -- parts, each built at its first use ------------------------------------------------------------------------
+
+    @property
+    def copy(self) -> Copy:
+        """The words the agent says by itself."""
+        with self._lock:
+            if self._copy is None:
+                from .copy import Copy
+
+                self._copy = Copy.load()
+            return self._copy
+
+    @property
+    def directory(self) -> Directory:
+        """The hotline directory."""
+        with self._lock:
+            if self._directory is None:
+                from ..guards.hotlines import Directory
+
+                self._directory = Directory.load(self.settings.guards.hotlines)
+            return self._directory
+
+    @property
+    def store(self) -> Store:
+        """The store; opened and migrated at first use.
+
+        Raises:
+            StoreError: naming the file, what is wrong with it and what to do.
+        """
+        with self._lock:
+            if self._store is None:
+                from .store import Store
+
+                self._store = Store.open(self.settings.store.resolved_url())
+            return self._store
+
+    @property
+    def parts(self) -> Parts:
+        """What a turn works with."""
+        with self._lock:
+            if self._parts is None:
+                from ..guards.filter import CrisisFilter
+                from ..guards.lexicon import Lexicon
+                from ..guards.output import OutputGuard
+                from .model import build_model
+                from .model.stream import Limits
+                from .turn import Parts
+
+                model = self.settings.model
+                self._parts = Parts(
+                    filter=self._filter or CrisisFilter(Lexicon.load(extra=self.settings.guards.lexicons)),
+                    output_guard=self._output_guard or OutputGuard(self.directory.is_known_contact),
+                    model=self._model or build_model(model),
+                    directory=self.directory,
+                    copy=self.copy,
+                    limits=Limits(model.first_token_s, model.idle_s, model.total_s, model.retries),
+                )
+            return self._parts
+
+    @property
+    def graph(self) -> TurnGraph:
+        """The compiled turn graph."""
+        with self._lock:
+            if self._graph is None:
+                from .graph import compile_graph
+                from .turn import TurnLimits
+
+                limits = TurnLimits(self.settings.guards.timeout_s, self.settings.model.total_s + 10)
+                self._graph = compile_graph(limits)
+            return self._graph
+
+    # -- use --------------------------------------------------------------------------------------------------------
+
+    async def warm_up(self) -> None:
+        """Load what the first turn needs, the embedded model's weights too. Safe to call at any time, more than once."""
+
+        def load() -> None:
+            _ = self.parts, self.graph
+            prepare = getattr(self.parts.model, "load", None)
+            if callable(prepare):
+                prepare()
+
+        await asyncio.to_thread(load)
+
+    def hotlines(self, country: str | None) -> CrisisCard:
+        """The help card of a country, at once and without the model.
+
+        Args:
+            country: ISO 3166-1 alpha-2; None or an unknown one gives the international entries.
+        """
+        from .protocol.reply import help_card
+
+        return help_card(country or self.settings.country, self.directory, self.copy)
+
+    async def open_session(self, *, country: str | None = None, session_id: str | None = None) -> Session:
+        """A new conversation, or with ``session_id`` a stored one.
+
+        Raises:
+            StoreError: the store cannot be used, or there is no such session.
+            ValueError: ``country`` is not an ISO 3166-1 alpha-2 code.
+        """
+
+        def load() -> SessionRecord:
+            code = self.directory.country_code(country or self.settings.country)
+            if session_id is None:
+                return self.store.create_session(country=code, language="en")
+            record = self.store.session(session_id)
+            if code and code != record.country and country:
+                self.store.set_country(session_id, code)
+                return self.store.session(session_id)
+            return record
+
+        return Session(self, await asyncio.to_thread(load))
+
+    async def sessions(self) -> Sequence[SessionRecord]:
+        """Stored conversations, the newest first."""
+        return await asyncio.to_thread(lambda: self.store.sessions())
+
+    async def rename_session(self, session_id: str, title: str) -> None:
+        """Give a conversation another title."""
+        await asyncio.to_thread(lambda: self.store.rename(session_id, title))
+
+    async def delete_session(self, session_id: str) -> None:
+        """Delete a conversation whole: messages, verdicts, crisis events. The audit chain stays valid."""
+        await asyncio.to_thread(lambda: self.store.delete(session_id))
+
+    async def aclose(self) -> None:
+        """Close the store."""
+        if self._store is not None:
+            await asyncio.to_thread(self._store.close)
+
+
+@dataclass
+class _Shown:
+    """What reached the person in this turn; the truth that is stored."""
+
+    started: float = field(default_factory=perf_counter)
+    reply: str = ""
+    card: CrisisCard | None = None
+    first_sentence_ms: float | None = None
+    state: TurnState | None = None
+
+    def take(self, event: Event) -> Event:
+        """Note one event; the text that replaces a begun reply starts a new paragraph."""
+        match event:
+            case ReplacedEvent() if self.reply and not event.text.startswith("\n"):
+                event = event.model_copy(update={"text": f"\n\n{event.text}"})
+            case CrisisCardEvent():
+                self.card = event.card
+            case _:
+                pass
+        if isinstance(event, (SentenceEvent, ReplacedEvent)):
+            self.reply += event.text
+            self.first_sentence_ms = self.first_sentence_ms or self.ms
+        return event
+
+    @property
+    def route(self) -> Route:
+        """Which way the turn went; a turn that never got to choose held."""
+        return (self.state or {}).get("route", "hold")
+
+    @property
+    def ms(self) -> float:
+        """Milliseconds since the turn began."""
+        return (perf_counter() - self.started) * 1000
+
+
+class Session:
+    """One conversation. Turns run one after the other; ``send`` waits for the turn before."""
+
+    def __init__(self, agent: SupportAgent, record: SessionRecord) -> None:
+        self._agent = agent
+        self.id = record.id
+        self.country = record.country
+        self._one_at_a_time = asyncio.Lock()
+
+    async def send(self, text: str) -> AsyncGenerator[Event]:
+        """One turn. Closing the generator stops the reply; what was shown stays and is stored.
+
+        Never raises for what the person wrote or for a part that failed: the last event is ``done`` or ``failed``.
+        """
+        from ..guards.clean import clean
+
+        copy = self._agent.copy
+        message = clean(text)
+        if not message.strip():
+            yield FailedEvent(turn_id="", text=copy.empty(), detail="the message holds no readable character")
+            return
+        if len(message) > MAX_CHARS:
+            yield FailedEvent(turn_id="", text=copy.too_long(), detail=f"longer than {MAX_CHARS} characters")
+            return
+        async with self._one_at_a_time:
+            async with aclosing(self._turn(message)) as events:
+                async for event in events:
+                    yield event
+
+    async def recover(self) -> AsyncGenerator[Event]:
+        """Answer the message that a crash left unanswered, if there is one."""
+        async with self._one_at_a_time:
+            for turn in await asyncio.to_thread(self._agent.store.unfinished, self.id):
+                async with aclosing(self._answer(turn, turn.user_text)) as events:
+                    async for event in events:
+                        yield event
+
+    async def history(self) -> Sequence[TurnRecord]:
+        """All turns, the oldest first."""
+        return await asyncio.to_thread(self._agent.store.turns, self.id)
+
+    async def set_country(self, code: str | None) -> None:
+        """Change the country whose lines are shown."""
+        code = self._agent.directory.country_code(code)
+        await asyncio.to_thread(self._agent.store.set_country, self.id, code)
+        self.country = code
+
+    # -- one turn ---------------------------------------------------------------------------------------------------
+
+    async def _turn(self, message: str) -> AsyncGenerator[Event]:
+        from .store import StoreError
+
+        try:
+            turn = await asyncio.to_thread(self._begin, message)
+        except StoreError as error:
+            log.error("the message could not be stored: %s", error)
+            turn, trouble = None, str(error)
+        else:
+            trouble = None
+        async with aclosing(self._answer(turn, message, trouble)) as events:
+            async for event in events:
+                yield event
+
+    def _begin(self, message: str) -> TurnRecord:
+        """Commit the message, before anything else runs."""
+        store, copy = self._agent.store, self._agent.copy
+        for left in store.unfinished(self.id):
+            store.close_turn(left, copy.interrupted())
+        return store.begin_turn(self.id, message)
+
+    async def _answer(self, turn: TurnRecord | None, message: str, trouble: str | None = None) -> AsyncGenerator[Event]:
+        """Run the graph on a stored message, or with ``trouble`` on one that could not be stored: then a person in
+        danger still gets the lines, and everyone else the safe reply."""
+        shown, turn_id = _Shown(), turn.id if turn else "unstored"
+        ended = False
+        try:
+            try:
+                async with aclosing(self._run(turn, message, shown, hold=trouble is not None)) as events:
+                    async for event in events:
+                        yield event
+            except Exception as error:  # the graph catches its own; this is the floor under it
+                log.critical("the turn failed outside its nodes: %s", type(error).__name__, exc_info=True)
+                from .nodes import LAST_WORDS
+
+                yield shown.take(ReplacedEvent(turn_id=turn_id, text=LAST_WORDS, problems=(type(error).__name__,)))
+            ended = True
+            if turn is not None:
+                trouble = await asyncio.to_thread(self._finish, turn, shown, stopped=False)
+            if trouble:
+                yield FailedEvent(turn_id=turn_id, text=self._agent.copy.not_stored(), detail=trouble)
+            else:
+                yield DoneEvent(
+                    turn_id=turn_id,
+                    reply=shown.reply,
+                    route=shown.route,
+                    ms=shown.ms,
+                    first_sentence_ms=shown.first_sentence_ms,
+                )
+        finally:
+            if turn is not None and not ended:  # the person stopped the reply: keep what was shown
+                await asyncio.shield(asyncio.to_thread(self._finish, turn, shown, stopped=True))
+
+    async def _run(self, turn: TurnRecord | None, message: str, shown: _Shown, *, hold: bool) -> AsyncGenerator[Event]:
+        """The graph's own events, noted in ``shown`` on their way."""
+        agent = self._agent
+
+        def prepare() -> tuple[TurnGraph, Any, Any]:
+            from .turn import TurnContext
+
+            context = TurnContext(
+                parts=agent.parts,
+                turn_id=turn.id if turn else "unstored",
+                country=self.country,
+                seed=zlib.crc32(f"{self.id}/{turn.number if turn else 0}".encode()),
+                hold=hold,
+            )
+            return agent.graph, self._state(turn, message), context
+
+        graph, state, context = await asyncio.to_thread(prepare)
+        async with aclosing(graph.astream(state, context=context, stream_mode=["custom", "values"])) as steps:
+            async for mode, item in steps:
+                if mode == "values":
+                    shown.state = item
+                else:
+                    yield shown.take(item)
+
+    def _state(self, turn: TurnRecord | None, message: str) -> TurnState:
+        """What the store knows of the conversation before this turn."""
+        from ..guards.conversation import RiskState
+        from ..guards.types import Utterance
+        from .protocol.reply import Progress
+        from .turn import HISTORY
+
+        if turn is None:
+            return {"text": message}
+        store = self._agent.store
+        record = store.session(self.id)
+        history: list[Utterance] = []
+        for earlier in store.history(self.id, limit=HISTORY // 2, before=turn.number):
+            history.append(Utterance(role="user", text=earlier.user_text))
+            if earlier.reply:
+                history.append(Utterance(role="assistant", text=earlier.reply))
+        return {
+            "text": message,
+            "history": history,
+            "risk": RiskState.model_validate(record.risk or {}),
+            "progress": Progress.model_validate(record.protocol or {}),
+        }
+
+    def _finish(self, turn: TurnRecord, shown: _Shown, *, stopped: bool) -> str | None:
+        """Write the turn. Returns what went wrong, for the operator, or None."""
+        from .store import StoreError
+
+        state = shown.state or {}
+        try:
+            self._agent.store.finish_turn(
+                turn,
+                reply=shown.reply,
+                route=shown.route,
+                verdict=state.get("verdict"),
+                risk=state.get("risk"),
+                progress=state.get("progress"),
+                card=shown.card,
+                problems=state.get("problems", ()),
+                moves=state.get("moves", ()),
+                stopped=stopped,
+                ms=shown.ms,
+                first_sentence_ms=shown.first_sentence_ms,
+            )
+        except StoreError as error:
+            log.error("the reply could not be stored: %s", error)
+            return str(error)
+        return None

@@ -1,0 +1,163 @@
+"""How fast and how big: the table behind ``warmline bench``. Medians and ratios; no figure here is a test.
+
+CPU time is process time, which a busy machine disturbs less than wall time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter, process_time
+
+WORDS_100 = (
+    "I have been so tired since we moved to the new flat that I can hardly get through the day at work, and my "
+    "manager keeps asking whether everything is fine when we both know that it is not. My sister rang on Sunday and "
+    "we talked about mum for an hour, which was good and also hard. I do not sleep much, I wake at four and think "
+    "about money, and then the bus, and then the children's shoes. I would like to feel like myself again, and I do "
+    "not quite know where to begin, so I am asking you tonight, please."
+)
+TURNS = 200
+MAIN = "from warmline.tui.command import main; main()"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of the table."""
+
+    what: str
+    value: str
+    target: str = ""
+
+
+def rows(*, with_model: bool = True) -> Iterator[Row]:
+    """Measure, one figure after the other.
+
+    Args:
+        with_model: also load the embedded model and time its first sentence.
+    """
+    yield from _imports()
+    yield from _screening()
+    yield from asyncio.run(_turns())
+    yield _memory()
+    if with_model:
+        yield from asyncio.run(_first_sentence())
+
+
+def _median_ms(call: Callable[[], object], times: int) -> float:
+    spent = []
+    for _ in range(times):
+        start = perf_counter()
+        call()
+        spent.append((perf_counter() - start) * 1000)
+    return statistics.median(spent)
+
+
+def _imports() -> Iterator[Row]:
+    for what, arguments, target in (
+        ("warmline --help", ["-c", f"import sys; sys.argv = ['warmline', '--help']; {MAIN}"], "< 300 ms"),
+        ("import warmline.agent", ["-c", "from warmline.agent import SupportAgent, Settings"], "< 1200 ms"),
+        ("import warmline.guards", ["-c", "from warmline.guards import CrisisFilter"], ""),
+        ("python itself, for comparison", ["-c", "pass"], ""),
+    ):
+        run = [sys.executable, *arguments]
+        median = _median_ms(lambda run=run: subprocess.run(run, check=True, capture_output=True), 5)
+        yield Row(f"{what} (a new process, wall)", f"{median:.0f} ms", target)
+
+
+def _screening() -> Iterator[Row]:
+    from ..guards.filter import CrisisFilter
+    from ..guards.output import OutputGuard
+
+    lexicon_only, guard = CrisisFilter(), OutputGuard()
+    lexicon_only.screen(WORDS_100)
+    sentence = WORDS_100.split(".")[0] + "."
+    guard.check(sentence)
+    yield Row("screen a 100-word message, lexicon only", f"{_median_ms(lambda: lexicon_only.screen(WORDS_100), 500):.3f} ms", "< 0.3 ms")
+    yield Row("screen a 1 MB message", f"{_median_ms(lambda: lexicon_only.screen(WORDS_100 * 2000), 1):.0f} ms")
+    yield Row("output guard, one sentence", f"{_median_ms(lambda: guard.check(sentence), 500):.3f} ms")
+
+
+async def _turns() -> list[Row]:
+    """CPU of everything but the model, at the first turns and at the last of a long conversation."""
+    from ..agent import ScriptedModel, Settings, Store, SupportAgent
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.open(f"sqlite:///{Path(folder) / 'bench.db'}")
+        model = ScriptedModel(replies=["That sounds like a lot to carry. What would help you most tonight?"] * (TURNS + 40))
+        agent = SupportAgent(model=model, settings=Settings(), store=store)
+        await agent.warm_up()
+        warm = await agent.open_session(country="US")
+        for _ in range(10):
+            await _spend(warm, "I had a long day.")
+        session = await agent.open_session(country="US")
+        spent = [await _spend(session, f"I had a long day, number {n}.") for n in range(TURNS)]
+        card = await agent.open_session(country="US")
+        start = perf_counter()
+        first_card = 0.0
+        async with aclosing(card.send("i don't want to be here anymore, i have the pills next to me")) as events:
+            async for event in events:
+                if event.type == "crisis_card":
+                    first_card = (perf_counter() - start) * 1000
+        await agent.aclose()
+    early, late = statistics.median(spent[:10]), statistics.median(spent[-10:])
+    return [
+        Row("rails + graph + store, CPU a turn, turns 1-10", f"{early:.1f} ms", "< 5 ms"),
+        Row(f"the same, turns {TURNS - 9}-{TURNS}", f"{late:.1f} ms", "< 5 ms"),
+        Row("late to early", f"{late / early:.2f} x", "flat"),
+        Row("crisis message to crisis card, wall", f"{first_card:.1f} ms", "< 50 ms"),
+    ]
+
+
+async def _spend(session, text: str) -> float:  # noqa: ANN001 - agent.Session, imported when measured
+    start = process_time()
+    async for _ in session.send(text):
+        pass
+    return (process_time() - start) * 1000
+
+
+def _memory() -> Row:
+    code = (
+        "import asyncio, resource, warmline.tui.chat.app\n"
+        "from warmline.agent import SupportAgent, Settings\n"
+        "async def main():\n"
+        "    agent = SupportAgent.from_settings(Settings(model={'base_url': 'http://127.0.0.1:9/v1', 'name': 'x'},"
+        " store={'url': 'sqlite:///:memory:'}))\n"
+        "    await agent.warm_up()\n"
+        "    session = await agent.open_session()\n"
+        "    async for event in session.send('hello there'): pass\n"
+        "asyncio.run(main())\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=os.environ)
+    return Row("chat without a local model, resident after a turn", f"{float(result.stdout):.0f} MB", "< 150 MB")
+
+
+async def _first_sentence() -> list[Row]:
+    from ..agent import Settings, Store, SupportAgent
+
+    with tempfile.TemporaryDirectory() as folder:
+        agent = SupportAgent(settings=Settings(), store=Store.open(f"sqlite:///{Path(folder) / 'bench.db'}"))
+        start = perf_counter()
+        await agent.warm_up()
+        loaded = perf_counter() - start
+        firsts, totals = [], []
+        for text in ("I can't sleep since the funeral.", "My boss shouted at me today.", "I feel so alone here."):
+            session = await agent.open_session(country="US")
+            async for event in session.send(text):
+                if event.type == "done":
+                    firsts.append(event.first_sentence_ms or event.ms)
+                    totals.append(event.ms)
+        await agent.aclose()
+    return [
+        Row("embedded model, load", f"{loaded:.1f} s"),
+        Row("embedded model, first sentence", f"{statistics.median(firsts) / 1000:.1f} s"),
+        Row("embedded model, whole reply", f"{statistics.median(totals) / 1000:.1f} s"),
+    ]

@@ -1,0 +1,1 @@
+"""One file a sub-command, or a group of them."""

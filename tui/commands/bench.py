@@ -1,0 +1,25 @@
+"""``warmline bench``: speed and memory on this machine, as a table."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from ._options import Json
+
+
+def bench(
+    json: Json = False,
+    model: Annotated[bool, typer.Option("--model/--no-model", help="Also time the embedded model.")] = True,
+) -> None:
+    """Measure speed and memory here. Figures on a busy machine are noisy: compare ratios.
+
+    Example: warmline bench --no-model
+    """
+    from ...eval.speed import rows
+
+    for row in rows(with_model=model):
+        typer.echo(jsonlib.dumps(asdict(row)) if json else f"{row.what:<56} {row.value:>12}  {row.target}")
