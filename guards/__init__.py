@@ -9,10 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .clean import clean
     from .conversation import RiskState, advance
     from .filter import CrisisFilter
-    from .gate import gate
     from .hotlines import Directory, Hotline
     from .lexicon import Lexicon
     from .output import OutputGuard
@@ -32,8 +30,6 @@ _HOME = {
     "Utterance": "types",
     "Verdict": "types",
     "advance": "conversation",
-    "clean": "clean",
-    "gate": "gate",
 }
 
 __all__ = [
@@ -50,8 +46,6 @@ __all__ = [
     "Utterance",
     "Verdict",
     "advance",
-    "clean",
-    "gate",
 ]
 
 
