@@ -134,6 +134,23 @@ class Contact(Frozen):
             raise ValueError("a keyword is one word and goes with a number to text")
         return self
 
+    @property
+    def say(self) -> str:
+        """How to use it, in a few words: ``call 116 123``, ``text HOME to 741741``, ``go to findahelpline.com``."""
+        if self.keyword:
+            return f"{_VERBS[self.method]} {self.keyword} to {self.value}"
+        return f"{_VERBS[self.method]} {self.value.removeprefix('https://').removeprefix('www.').rstrip('/')}"
+
+
+_VERBS = {
+    Method.CALL: "call",
+    Method.TEXT: "text",
+    Method.WHATSAPP: "write on WhatsApp to",
+    Method.CHAT: "chat at",
+    Method.WEB: "go to",
+    Method.EMAIL: "write to",
+}
+
 
 class Hotline(Frozen):
     """One line that a person can reach. Field by field what the data files hold."""
@@ -193,6 +210,26 @@ class Hotline(Frozen):
     def written(self) -> bool:
         """True when it can be reached without speaking."""
         return any(contact.method in WRITTEN for contact in self.contacts)
+
+    @property
+    def say(self) -> str:
+        """The best way to use it, in a few words: ``call or text 988``, ``text HOME to 741741``."""
+        first = self.contacts[0]
+        texted = any(c.method is Method.TEXT and c.value == first.value and not c.keyword for c in self.contacts)
+        return f"call or text {first.value}" if first.method is Method.CALL and texted else first.say
+
+    def rows(self) -> list[str]:
+        """The entry as lines of plain text, the name first."""
+        about = ", ".join(filter(None, (self.hours, "free" if self.free else "", self._for_whom())))
+        rows = [f"{self.name} ({about})" if about else self.name]
+        rows += [f"  {contact.say}{f' ({contact.hours})' if contact.hours else ''}" for contact in self.contacts]
+        if self.note:
+            rows.append(f"  {self.note}")
+        rows.append(f"  checked {self.verified}" if self.checked else "  please confirm at findahelpline.com")
+        return rows
+
+    def _for_whom(self) -> str:
+        return "" if Audience.ALL in self.audience else "for " + " and ".join(self.audience)
 
     @property
     def number(self) -> str | None:
@@ -313,6 +350,10 @@ class Directory:
         entries.sort(key=lambda entry: (LineTopic.VIOLENCE in entry.topics) != bool(police))
         return next((entry.number for entry in entries if entry.number), None)
 
+    def all_lines(self, country: str | None) -> tuple[Hotline, ...]:
+        """Every entry of a country in the order of its file, emergency numbers too; else the international ones."""
+        return tuple(self._by_country.get(_code(country) or "") or self._by_country.get(INTERNATIONAL, ()))
+
     def countries(self) -> tuple[str, ...]:
         """Codes of the countries with lines of their own, by code."""
         return tuple(
@@ -326,6 +367,19 @@ class Directory:
     def country_name(self, code: str) -> str:
         """The English name of a country code; the code itself when there is no such country."""
         return country_names().get(_code(code) or "", code)
+
+    def country_code(self, code: str | None) -> str | None:
+        """``code`` in its ISO form (``uk`` gives ``GB``); ``None`` and an empty one stay ``None``.
+
+        Raises:
+            ValueError: there is no such country.
+        """
+        if code is None or not code.strip():
+            return None
+        found = _code(code)
+        if found not in country_names() or found == INTERNATIONAL:
+            raise ValueError(f"{code!r} is no country code; two letters are wanted (ISO 3166-1), such as US")
+        return found
 
     def is_known_contact(self, text: str, country: str | None = None) -> bool:
         """Whether ``text`` is a contact of this directory: a number, a keyword with its short code, an e-mail, a site.

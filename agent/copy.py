@@ -1,0 +1,295 @@
+"""Everything the agent says by itself: loaded from one file per language, checked when it is read, picked by seed.
+
+It decides only which of the vetted variants is said. It never writes a sentence and never asks a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from string import Formatter
+from typing import Annotated, Any
+from zlib import crc32
+
+import yaml
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from ..guards.types import Category, Frozen, RiskLevel, Subject
+
+DATA = Path(__file__).parent / "data" / "copy"
+UNCLEAR = "unclear"
+"""The playbook for a danger without a known category."""
+
+
+class CopyError(ValueError):
+    """A copy file cannot be used. The message names the file, the key and what is wrong."""
+
+
+def _text(*, needs: Collection[str] = ()) -> Callable[[str], str]:
+    """A check for one text: no exclamation marks, and exactly the placeholders in ``needs``."""
+
+    def check(text: str) -> str:
+        text = text.strip()
+        if not text:
+            raise ValueError("is empty")
+        if "!" in text:
+            raise ValueError("has an exclamation mark")
+        try:
+            found = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+        except ValueError as error:
+            raise ValueError(f"has a broken placeholder: {error}") from None
+        if found != set(needs):
+            wanted = " and ".join(f"{{{name}}}" for name in needs) or "none"
+            raise ValueError(f"has the placeholders {sorted(found)}; wanted: {wanted}")
+        return text
+
+    return check
+
+
+Text = Annotated[str, AfterValidator(_text())]
+Act = Annotated[str, AfterValidator(_text(needs=("reach", "emergency")))]
+Some = Annotated[tuple[Text, ...], Field(min_length=2)]
+More = Annotated[tuple[Text, ...], Field(min_length=3)]
+
+
+class Reach(Frozen):
+    """How lines are put into a sentence."""
+
+    one: Annotated[str, AfterValidator(_text(needs=("first",)))]
+    two: Annotated[str, AfterValidator(_text(needs=("first", "second")))]
+    line: Annotated[str, AfterValidator(_text(needs=("say", "name")))]
+
+
+class CardTitles(Frozen):
+    """Titles of the card with the lines."""
+
+    help: Text
+    elevated: Text
+    imminent: Text
+    other: Text
+
+
+class Steps(Frozen):
+    """The first two paragraphs of a crisis reply."""
+
+    hear: Some
+    """Takes in what was said."""
+    act: Annotated[tuple[Act, ...], Field(min_length=1)]
+    """What to do, with the lines."""
+
+
+class Playbook(Frozen):
+    """The crisis reply for one category and subject."""
+
+    elevated: Steps
+    imminent: Steps
+    stay: Some
+    """The last paragraph: keeps the talk open."""
+
+
+class BySubject(Frozen):
+    """For the person, and for somebody who worries about another."""
+
+    self: Playbook
+    other: Playbook
+
+
+class ByLevel(Frozen):
+    """For a crisis, and for danger right now."""
+
+    elevated: Some
+    imminent: Some
+
+
+class Again(Frozen):
+    """What is said when the same crisis is met again."""
+
+    self: ByLevel
+    other: ByLevel
+
+
+class Stay(Frozen):
+    """What is said to a calm message while the risk is open."""
+
+    self: More
+    other: Some
+
+
+class About(Frozen):
+    """What a first screen says: what this is and is not."""
+
+    title: Text
+    what: Text
+    not_for: Text
+    kept: Text
+    country: Text
+
+
+class Texts(Frozen):
+    """All texts of one language; the fields are the keys of the file."""
+
+    language: str
+    notice: Text
+    unchecked: Text
+    unchecked_in_reply: Text
+    emergency_unknown: Text
+    ask_country: Text
+    no_lines: Annotated[str, AfterValidator(_text(needs=("country",)))]
+    reach: Reach
+    card_title: CardTitles
+    crisis: Mapping[str, BySubject]
+    again: Again
+    stay: Stay
+    stepping_down: More
+    numbers: Annotated[tuple[Act, ...], Field(min_length=2)]
+    new_country: Annotated[
+        tuple[Annotated[str, AfterValidator(_text(needs=("country", "reach", "emergency")))], ...], Field(min_length=1)
+    ]
+    safety_question: Mapping[str, Some]
+    hold: More
+    model_down: More
+    model_slow: More
+    cut_off: More
+    replaced: More
+    replaced_whole: More
+    stopped: Text
+    empty: Text
+    too_long: Text
+    unreadable: Text
+    interrupted: Text
+    not_stored: Text
+    about: About
+    help: Text
+
+    @model_validator(mode="after")
+    def _complete(self) -> Texts:
+        categories = {category.value for category in Category}
+        _same("crisis", self.crisis, categories | {UNCLEAR})
+        _same("safety_question", self.safety_question, categories | {"other", "any"})
+        for category in (Category.SUICIDE, Category.SELF_HARM):
+            playbook = self.crisis[category].self
+            if min(len(playbook.elevated.hear), len(playbook.imminent.hear), len(playbook.stay)) < 3:
+                raise ValueError(f"crisis.{category}.self needs three variants of hear and of stay")
+        if min(len(self.safety_question["suicide"]), len(self.safety_question["any"])) < 6:
+            raise ValueError("safety_question.suicide and safety_question.any need six variants each")
+        return self
+
+
+def _same(key: str, found: Iterable[str], wanted: Collection[str]) -> None:
+    difference = set(found) ^ set(wanted)
+    if difference:
+        raise ValueError(f"{key} has unknown or missing keys: {', '.join(sorted(difference))}")
+
+
+class Copy:
+    """The texts of one language and the choice among their variants. Build it with `Copy.load`."""
+
+    def __init__(self, texts: Texts) -> None:
+        self.texts = texts
+
+    @classmethod
+    def load(cls, language: str = "en", *, path: Path | None = None) -> Copy:
+        """Read the shipped file of ``language``, or ``path``.
+
+        Raises:
+            CopyError: naming the file, the key and what is wrong.
+        """
+        path = path or DATA / f"{language}.yaml"
+        try:
+            raw: Any = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+            return cls(Texts.model_validate(raw))
+        except OSError as error:
+            raise CopyError(f"{path}: cannot be read: {error.strerror}") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise CopyError(f"{path}: is not valid YAML: {error}") from None
+        except ValidationError as error:
+            problems = (f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors(include_url=False))
+            raise CopyError(f"{path}: " + "; ".join(problems)) from None
+
+    def playbook(self, category: Category | None, subject: Subject) -> Playbook:
+        """The crisis reply for ``category``; None gives the one for a danger without a known category."""
+        by_subject = self.texts.crisis[category or UNCLEAR]
+        return by_subject.other if subject is Subject.OTHER else by_subject.self
+
+    def again(self, level: RiskLevel, subject: Subject) -> tuple[str, ...]:
+        """Variants for a crisis that is met again."""
+        by_level = self.texts.again.other if subject is Subject.OTHER else self.texts.again.self
+        return by_level.imminent if level >= RiskLevel.IMMINENT else by_level.elevated
+
+    def stay(self, subject: Subject) -> tuple[str, ...]:
+        """Variants for a calm message while the risk is open."""
+        return self.texts.stay.other if subject is Subject.OTHER else self.texts.stay.self
+
+    def safety_question(self, categories: Sequence[Category], *, seed: int = 0, subject: Subject = Subject.SELF) -> str:
+        """The one question of a turn that may or may not be a crisis."""
+        key = "other" if subject is Subject.OTHER else categories[0].value if categories else "any"
+        return pick(self.texts.safety_question[key], seed, "safety_question")
+
+    def ending(self, problems: Sequence[str], *, begun: bool, seed: int = 0) -> str:
+        """The fixed words that end a reply which the model or a check could not finish.
+
+        Args:
+            problems: names such as ``output:diagnosis``, ``model:unreachable``, ``guard:TimeoutError``.
+            begun: whether a part of the reply was shown.
+        """
+        texts = self.texts
+        if any(problem.startswith("output:") for problem in problems):
+            variants = texts.replaced if begun else texts.replaced_whole
+        elif any(problem.startswith("model:") for problem in problems):
+            slow = {"model:slow_first_token", "model:stalled", "model:too_long"} & set(problems)
+            variants = texts.cut_off if begun else texts.model_slow if slow else texts.model_down
+        else:
+            variants = texts.hold
+        return pick(variants, seed, "ending")
+
+    def hold(self, *, seed: int = 0) -> str:
+        """A check failed: nothing unchecked is said, and a human is within reach."""
+        return pick(self.texts.hold, seed, "hold")
+
+    def stepping_down(self, *, seed: int = 0) -> str:
+        """The risk of the conversation has come down again."""
+        return pick(self.texts.stepping_down, seed, "stepping_down")
+
+    def notice(self) -> str:
+        """Says plainly that this is an AI and cannot call anyone."""
+        return self.texts.notice
+
+    def stopped(self) -> str:
+        """The person stopped the reply."""
+        return self.texts.stopped
+
+    def empty(self) -> str:
+        """The message holds no words."""
+        return self.texts.empty
+
+    def too_long(self) -> str:
+        """The message is longer than can be read."""
+        return self.texts.too_long
+
+    def unreadable(self) -> str:
+        """The message cannot be read."""
+        return self.texts.unreadable
+
+    def interrupted(self) -> str:
+        """Closes a turn that a crash or a restart cut off."""
+        return self.texts.interrupted
+
+    def not_stored(self) -> str:
+        """The message could not be saved."""
+        return self.texts.not_stored
+
+
+def choose(variants: Sequence[str], seed: int, key: str, said: Collection[str] = ()) -> tuple[str, str]:
+    """Pick one variant: the same for the same seed, and one that was not ``said`` while there is one.
+
+    Returns:
+        The id under which it is remembered and audited, such as ``crisis.suicide.self.elevated.hear.2``, and the text.
+    """
+    numbered = [(f"{key}.{number}", text) for number, text in enumerate(variants, start=1)]
+    choice = [variant for variant in numbered if variant[0] not in said] or numbered
+    return choice[crc32(f"{seed}/{key}".encode()) % len(choice)]
+
+
+def pick(variants: Sequence[str], seed: int, key: str) -> str:
+    """The text of one variant; see `choose`."""
+    return choose(variants, seed, key)[1]
