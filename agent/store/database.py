@@ -1,0 +1,256 @@
+"""Opens the database and hands out transactions. It knows backends and their faults, and nothing of conversations.
+
+It never overwrites, repairs or deletes a file: one it does not understand is left as it is, byte for byte.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from . import migrations
+from .errors import StoreError, damaged, explain, unwritable
+
+_MAGIC = b"SQLite format 3\0"
+_MEMORY = (None, "", ":memory:")
+_LOCK = 0x6D696772  # any constant; keeps two processes on PostgreSQL from migrating at once
+_WAIT_S = 10.0
+"""How long to wait for another process that writes. A turn writes for milliseconds."""
+_QUICK_CHECK_BYTES = 32 * 2**20
+"""Files up to this size are checked whole at every start (about 5 ms per MB); larger ones when a page is read."""
+
+
+class Database:
+    """A migrated database. ``reading()`` and ``writing()`` are its transactions; both raise only ``StoreError``."""
+
+    def __init__(self, url: str) -> None:
+        self._url = _parse(url)
+        self.where = _name(self._url)
+        self._sqlite = self._url.get_backend_name() == "sqlite"
+        self._path = _file(self._url)
+        self._inode: int | None = None
+        # One writer at a time in this process: SQLite would make them poll for the file lock instead.
+        self._writers = threading.RLock() if self._sqlite else nullcontext()
+        # All threads share the one connection that an in-memory database lives in.
+        self._readers = self._writers if self._sqlite and self._url.database in _MEMORY else nullcontext()
+        if self._path:
+            _prepare(self._path)
+        self._engine = self._create_engine()
+        self._writer = self._engine.execution_options(begin="IMMEDIATE")
+        try:
+            self._migrate()
+        except BaseException:
+            self._engine.dispose()
+            raise
+        if self._path:
+            self._inode = self._path.stat().st_ino
+
+    @contextmanager
+    def reading(self) -> Generator[Connection]:
+        """A transaction that only reads."""
+        with self._readers, self._explained(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Generator[Connection]:
+        """A transaction that writes: committed on leaving, rolled back on any exception."""
+        self._still_there()
+        with self._writers, self._explained(), self._writer.begin() as connection:
+            yield connection
+
+    def scrub(self) -> bool:
+        """Take deleted rows out of the files beside the database, too.
+
+        Returns:
+            False when another process was reading for so long that its view of the old rows is still on disk. They
+            go with the next deletion, or when the last process closes the database.
+        """
+        if not self._sqlite:
+            return True  # PostgreSQL's vacuum decides when
+        with self._writers, self._explained(), self._engine.connect() as connection:
+            raw: Any = connection.connection.dbapi_connection
+            busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._engine.dispose()
+
+    def _create_engine(self) -> Engine:
+        options: dict[str, Any] = {"hide_parameters": True}  # or errors and logs would quote conversations
+        if not self._sqlite:
+            options["pool_pre_ping"] = True
+        elif self._url.database in _MEMORY:
+            options |= {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+        else:
+            options["connect_args"] = {"timeout": _WAIT_S}
+        try:
+            engine = create_engine(self._url, **options)
+        except ModuleNotFoundError as error:
+            raise StoreError(
+                self.where, f"the driver {error.name} is missing", "pip install 'warmline[postgres]'"
+            ) from None
+        if self._sqlite:
+            event.listen(engine, "connect", _pragmas)
+            event.listen(engine, "begin", _begin)
+        return engine
+
+    def _migrate(self) -> None:
+        with self._explained():
+            if self._path:
+                self._use_wal()
+            with self._engine.begin() as connection:
+                revision = self._revision(connection)
+            if revision == migrations.HEAD:
+                # A store that cannot be written is refused at the start, not at somebody's first message.
+                with self._writer.begin():
+                    return
+        with self.writing() as connection:
+            if not self._sqlite:
+                connection.execute(
+                    text("SELECT pg_advisory_xact_lock(0x5741524d)".replace("0x5741524d", str(0x5741524D)))
+                )
+            # Read again: while this process waited for the lock, another may have migrated.
+            if self._revision(connection) != migrations.HEAD:
+                migrations.upgrade(connection)
+
+    def _revision(self, connection: Connection) -> str | None:
+        """The schema's revision, ``None`` for an empty database. Refuses what is not ours or is too new."""
+        tables = set(inspect(connection).get_table_names())
+        if migrations.VERSION_TABLE not in tables:
+            if tables and self._sqlite:
+                raise damaged(self.where, "this is a database of another program")
+            return None
+        revision = connection.execute(text(f"SELECT version_num FROM {migrations.VERSION_TABLE}")).scalar()
+        if revision is not None and revision not in migrations.REVISIONS:
+            raise StoreError(
+                self.where,
+                f"it was written by a newer Warmline (schema {revision}; this one knows {migrations.HEAD})",
+                "Update Warmline, or set WARMLINE_STORE__URL to another database. It was left as it is.",
+            )
+        return revision
+
+    def _use_wal(self) -> None:
+        # SQLite does not wait for a lock here, and two programs may open a new file at the same moment.
+        deadline = time.monotonic() + _WAIT_S
+        while True:
+            try:
+                with self._engine.connect() as connection:
+                    raw: Any = connection.connection.dbapi_connection
+                    raw.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
+                    raise OperationalError(None, None, error) from None
+            time.sleep(0.01)
+
+    @contextmanager
+    def _explained(self) -> Generator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise explain(error, self.where) from None
+
+    def _still_there(self) -> None:
+        """A file that was moved away while open would take every further message with it."""
+        if not self._path or self._inode is None:
+            return
+        try:
+            same = self._path.stat().st_ino == self._inode
+        except OSError:
+            same = False
+        if not same:
+            raise StoreError(self.where, "the file was moved or deleted while it was open", "Restart Warmline.")
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise StoreError("WARMLINE_STORE__URL", "this is not a database URL", _GOOD_URL) from None
+    if backend not in ("sqlite", "postgresql"):
+        raise StoreError("WARMLINE_STORE__URL", f"{backend} is not supported", _GOOD_URL)
+    return parsed
+
+
+_GOOD_URL = "Good values: sqlite:////home/me/warmline.db, postgresql+psycopg://user@host/warmline"
+
+
+def _file(url: URL) -> Path | None:
+    """The plain file behind a URL; ``None`` for memory, for ``file:`` URIs (SQLite's own rules) and for servers."""
+    if url.get_backend_name() != "sqlite" or url.database in _MEMORY or str(url.database).startswith("file:"):
+        return None
+    return Path(str(url.database)).absolute()
+
+
+def _name(url: URL) -> str:
+    path = _file(url)
+    return str(path) if path else url.render_as_string(hide_password=True)
+
+
+def _prepare(path: Path) -> None:
+    """Create the folder and the file for this person only; look hard at a file that exists before SQLite touches it."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            return
+        except FileExistsError:
+            pass
+        if not path.is_file():
+            raise unwritable(str(path), "this is not a file")
+        with path.open("rb") as file:
+            head = file.read(len(_MAGIC))
+        size = path.stat().st_size
+    except OSError as error:
+        raise unwritable(str(path), f"it cannot be opened ({error.strerror})") from None
+    if head and head != _MAGIC:
+        raise damaged(str(path), "this is not a database")
+    if head and size <= _QUICK_CHECK_BYTES:
+        _check(path)
+
+
+def _check(path: Path) -> None:
+    """Look for damage through a read-only connection, which cannot change the file even when it is damaged."""
+    try:
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_WAIT_S)
+        try:
+            connection.execute("PRAGMA cell_size_check=ON")
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorname.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            raise damaged(str(path), "the database is damaged") from None
+        return  # a crash left a journal that only a writer may play back, or the file is locked: opening will tell
+    if found != ("ok",):
+        raise damaged(str(path), "the database is damaged")
+
+
+def _pragmas(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN comes late; ours says which kind (_begin)
+    for pragma in (
+        "synchronous=FULL",  # a committed message survives a power cut
+        "fullfsync=ON",  # the same on macOS
+        "foreign_keys=ON",
+        "secure_delete=ON",  # deleted words are overwritten, not only unlinked
+        "temp_store=MEMORY",  # and never spill into temporary files
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    # IMMEDIATE takes the write lock first: a reader that turns writer halfway could not wait for it.
+    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('begin', 'DEFERRED')}")

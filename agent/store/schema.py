@@ -1,0 +1,163 @@
+"""The tables. Migrations are the history that leads here; a test holds the two together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment. SQLite keeps no time zone, so UTC goes in and UTC comes out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class Stored(DeclarativeBase):
+    """Every table of the store."""
+
+    type_annotation_map = {  # noqa: RUF012 (SQLAlchemy reads it off the class)
+        str: Text(),
+        datetime: UtcDateTime(),
+        # none_as_null: "no value" is SQL NULL, not the JSON word null.
+        dict[str, Any]: JSON(none_as_null=True),
+        list[Any]: JSON(none_as_null=True),
+        float: Float(),
+        bool: Boolean(),
+        int: Integer(),
+    }
+
+
+ID = String(32)
+
+
+class Session(Stored):
+    """A conversation."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    created: Mapped[datetime]
+    updated: Mapped[datetime] = mapped_column(index=True)
+    title: Mapped[str | None]
+    country: Mapped[str | None] = mapped_column(String(2))
+    language: Mapped[str] = mapped_column(String(16))
+    risk: Mapped[dict[str, Any] | None]
+    protocol: Mapped[dict[str, Any] | None]
+    ended: Mapped[datetime | None]
+
+
+class Turn(Stored):
+    """A message and its reply."""
+
+    __tablename__ = "turns"
+    __table_args__ = (
+        UniqueConstraint("session_id", "number", name="uq_turns_session_number"),
+        # The rule "one open turn a session" holds even between replicas that share a PostgreSQL.
+        Index(
+            "uq_turns_one_pending",
+            "session_id",
+            unique=True,
+            sqlite_where=text("status = 'pending'"),
+            postgresql_where=text("status = 'pending'"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    session_id: Mapped[str] = mapped_column(ID, ForeignKey("sessions.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    user_text: Mapped[str]
+    reply: Mapped[str | None]
+    status: Mapped[str] = mapped_column(String(16))
+    route: Mapped[str | None] = mapped_column(String(16))
+    card: Mapped[dict[str, Any] | None]
+    stopped: Mapped[bool]
+    owner: Mapped[str]
+    created: Mapped[datetime]
+    finished: Mapped[datetime | None]
+    ms: Mapped[float | None]
+    first_sentence_ms: Mapped[float | None]
+
+
+class StoredVerdict(Stored):
+    """What the crisis filter decided about a turn's message."""
+
+    __tablename__ = "verdicts"
+
+    turn_id: Mapped[str] = mapped_column(ID, ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True)
+    level: Mapped[str] = mapped_column(String(16))
+    categories: Mapped[list[Any]]
+    subject: Mapped[str] = mapped_column(String(16))
+    evidence: Mapped[list[Any]]
+    scores: Mapped[dict[str, Any]]
+    language: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str]
+    error: Mapped[str | None]
+    ms: Mapped[float]
+
+
+class StoredCrisis(Stored):
+    """What the crisis protocol did in a turn."""
+
+    __tablename__ = "crisis_events"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    session_id: Mapped[str] = mapped_column(ID, ForeignKey("sessions.id", ondelete="CASCADE"), index=True)
+    turn_id: Mapped[str] = mapped_column(ID, ForeignKey("turns.id", ondelete="CASCADE"), index=True)
+    time: Mapped[datetime] = mapped_column(index=True)
+    level: Mapped[str] = mapped_column(String(16))
+    categories: Mapped[list[Any]]
+    lines: Mapped[list[Any]]
+    moves: Mapped[list[Any]]
+
+
+class Audit(Stored):
+    """The chain. No foreign keys: a row outlives the conversation it speaks of. Triggers refuse every change."""
+
+    __tablename__ = "audit"
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    time: Mapped[str] = mapped_column(String(32))
+    kind: Mapped[str] = mapped_column(String(32))
+    session_id: Mapped[str | None] = mapped_column(ID, index=True)
+    turn_id: Mapped[str | None] = mapped_column(ID)
+    payload: Mapped[str]
+    prev_hash: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+def _table(entity: type[Stored]) -> Table:
+    return cast(Table, entity.__table__)
+
+
+SESSIONS_TABLE = _table(Session)
+TURNS_TABLE = _table(Turn)
+VERDICTS_TABLE = _table(StoredVerdict)
+CRISES_TABLE = _table(StoredCrisis)
+AUDIT_TABLE = _table(Audit)
