@@ -21,6 +21,8 @@ class SSEServer:
         self.headers: list[dict[str, str]] = []
         self.hang_up = asyncio.Event()
         """Set when a client closed its connection while the server was still busy with it."""
+        self.arrived = asyncio.Event()
+        """Set by the first request."""
         self.release = asyncio.Event()
         self.base_url = ""
 
@@ -31,6 +33,7 @@ class SSEServer:
             body = await reader.readexactly(int(headers.get("content-length", 0)))
             self.headers.append(headers)
             self.requests.append(json.loads(body))
+            self.arrived.set()
             mode = self.modes.pop(0) if len(self.modes) > 1 else self.modes[0]
             watch = asyncio.create_task(self._watch(reader))
             try:

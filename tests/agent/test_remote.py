@@ -11,10 +11,10 @@ from contextlib import aclosing
 
 import pytest
 from langchain_core.messages import HumanMessage
-
-from tests.agent.sse_server import REPLY, sse_server
 from warmline.agent.model import Ending, Limits, ModelError, ModelErrorKind, build_model, stream_text
 from warmline.agent.settings import ModelSettings
+
+from tests.agent.sse_server import REPLY, sse_server
 
 ASK = [HumanMessage("my own private words")]
 QUICK = Limits(first_token_s=5, idle_s=5, total_s=10, retries=0, retry_wait_s=0)
@@ -204,8 +204,7 @@ async def test_closing_the_stream_hangs_up() -> None:
 async def test_cancelling_the_reader_hangs_up() -> None:
     async with sse_server("silent") as server:
         task = asyncio.create_task(read(server.base_url))
-        while not server.requests:
-            await asyncio.sleep(0)
+        await asyncio.wait_for(server.arrived.wait(), 5)
         task.cancel()
         await asyncio.wait_for(server.hang_up.wait(), 5)
         with pytest.raises(asyncio.CancelledError):
