@@ -99,10 +99,14 @@ async def check(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, An
     endings: list[str] = []
     if problems:
         endings.append(parts.copy.ending(problems, begun=bool(reply.strip()), seed=context.seed))
+    progress = state.get("progress") or Progress()
+    if progress.open:  # the risk has come down to where the model may answer again
+        progress = progress.stepped_down()
+        endings.append(parts.copy.stepping_down(seed=context.seed))
     question = _safety_question(state, context)
     if question:
         endings.append(question)
-    progress = (state.get("progress") or Progress()).model_copy(update={"asked": bool(question)})
+    progress = progress.model_copy(update={"asked": bool(question)})
     return {"pending": "\n\n".join(endings), "problems": problems, "progress": progress}
 
 
@@ -175,7 +179,7 @@ def _safety_question(state: TurnState, context: TurnContext) -> str | None:
     progress, verdict = state.get("progress") or Progress(), state.get("verdict")
     if state.get("route") != "concern" or progress.asked or verdict is None:
         return None
-    return context.parts.copy.safety_question(verdict.categories, seed=context.seed)
+    return context.parts.copy.safety_question(verdict.categories, seed=context.seed, subject=verdict.subject)
 
 
 def _named(part: str, error: str | None) -> tuple[str, ...]:

@@ -11,8 +11,9 @@ import logging
 import threading
 import zlib
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:  # the agent opens at once; what a turn needs is loaded behind
     from ..guards.output import OutputGuard
     from .copy import Copy
     from .graph import TurnGraph
-    from .store import SessionRecord, Store, TurnRecord
+    from .store import CrisisEntry, SessionRecord, Store, TurnRecord
     from .turn import Parts, TurnState
 
 log = logging.getLogger(__name__)
@@ -116,22 +117,35 @@ class SupportAgent:
         with self._lock:
             if self._parts is None:
                 from ..guards.filter import CrisisFilter
-                from ..guards.lexicon import Lexicon
-                from ..guards.output import OutputGuard
+                from ..guards.lexicon import load_lexicon
                 from .model import build_model
                 from .model.stream import Limits
                 from .turn import Parts
 
-                model = self.settings.model
+                settings = self.settings
                 self._parts = Parts(
-                    filter=self._filter or CrisisFilter(Lexicon.load(extra=self.settings.guards.lexicons)),
-                    output_guard=self._output_guard or OutputGuard(self.directory.is_known_contact),
-                    model=self._model or build_model(model),
+                    filter=self._filter or CrisisFilter(load_lexicon(extra=tuple(settings.guards.lexicons))),
+                    output_guard=self._guard_for(None),
+                    model=self._model or build_model(settings.model),
                     directory=self.directory,
                     copy=self.copy,
-                    limits=Limits(model.first_token_s, model.idle_s, model.total_s, model.retries),
+                    limits=Limits.from_settings(settings.model),
                 )
             return self._parts
+
+    def _guard_for(self, country: str | None) -> OutputGuard:
+        """The output guard of a country: a right number in the wrong country is a wrong number."""
+        if self._output_guard is not None:
+            return self._output_guard
+        from ..guards.output import OutputGuard
+        from .prompt import support_prompt
+
+        known = partial(self.directory.is_known_contact, country=country)
+        return OutputGuard(known, prompt=support_prompt().system)
+
+    def parts_for(self, country: str | None) -> Parts:
+        """``parts``, with the output guard of ``country``."""
+        return replace(self.parts, output_guard=self._guard_for(country))
 
     @property
     def graph(self) -> TurnGraph:
@@ -249,6 +263,8 @@ class Session:
         self.id = record.id
         self.country = record.country
         self._one_at_a_time = asyncio.Lock()
+        self._unwritten: tuple[TurnRecord, str] | None = None
+        """A turn that was shown but could not be stored, with what was shown."""
 
     async def send(self, text: str) -> AsyncGenerator[Event]:
         """One turn. Closing the generator stops the reply; what was shown stays and is stored.
@@ -306,10 +322,21 @@ class Session:
 
     def _begin(self, message: str) -> TurnRecord:
         """Commit the message, before anything else runs."""
-        store, copy = self._agent.store, self._agent.copy
-        for left in store.unfinished(self.id):
-            store.close_turn(left, copy.interrupted())
-        return store.begin_turn(self.id, message)
+        self._settle_earlier()
+        return self._agent.store.begin_turn(self.id, message)
+
+    def _settle_earlier(self) -> None:
+        """Close what stands open: turns that a crash cut off, and one whose reply could not be written."""
+        from .store import TurnSettled, TurnStatus
+
+        store, interrupted = self._agent.store, self._agent.copy.interrupted()
+        open_turns = [(turn, interrupted) for turn in store.unfinished(self.id)]
+        if self._unwritten is not None:
+            open_turns.append(self._unwritten)
+        for turn, text in open_turns:
+            with suppress(TurnSettled):
+                store.close_turn(turn, TurnStatus.CLOSED, text)
+        self._unwritten = None
 
     async def _answer(self, turn: TurnRecord | None, message: str, trouble: str | None = None) -> AsyncGenerator[Event]:
         """Run the graph on a stored message, or with ``trouble`` on one that could not be stored: then a person in
@@ -351,7 +378,7 @@ class Session:
             from .turn import TurnContext
 
             context = TurnContext(
-                parts=agent.parts,
+                parts=agent.parts_for(self.country),
                 turn_id=turn.id if turn else "unstored",
                 country=self.country,
                 seed=zlib.crc32(f"{self.id}/{turn.number if turn else 0}".encode()),
@@ -379,7 +406,7 @@ class Session:
         store = self._agent.store
         record = store.session(self.id)
         history: list[Utterance] = []
-        for earlier in store.history(self.id, limit=HISTORY // 2, before=turn.number):
+        for earlier in store.history(self.id, limit=HISTORY // 2):
             history.append(Utterance(role="user", text=earlier.user_text))
             if earlier.reply:
                 history.append(Utterance(role="assistant", text=earlier.reply))
@@ -392,25 +419,41 @@ class Session:
 
     def _finish(self, turn: TurnRecord, shown: _Shown, *, stopped: bool) -> str | None:
         """Write the turn. Returns what went wrong, for the operator, or None."""
-        from .store import StoreError
+        from .store import StoreError, TurnStatus
 
-        state = shown.state or {}
+        state, store = shown.state or {}, self._agent.store
+        verdict = state.get("verdict")
         try:
-            self._agent.store.finish_turn(
-                turn,
-                reply=shown.reply,
-                route=shown.route,
-                verdict=state.get("verdict"),
-                risk=state.get("risk"),
-                progress=state.get("progress"),
-                card=shown.card,
-                problems=state.get("problems", ()),
-                moves=state.get("moves", ()),
-                stopped=stopped,
-                ms=shown.ms,
-                first_sentence_ms=shown.first_sentence_ms,
-            )
+            if verdict is None:  # stopped, or broken, before it was judged
+                store.close_turn(turn, TurnStatus.CLOSED if stopped else TurnStatus.FAILED, shown.reply)
+            else:
+                store.finish_turn(
+                    turn,
+                    reply=shown.reply,
+                    route=shown.route,
+                    verdict=verdict,
+                    risk=state.get("risk"),
+                    protocol=state.get("progress"),
+                    card=shown.card,
+                    crisis=_crisis(state, shown),
+                    problems=state.get("problems", ()),
+                    stopped=stopped,
+                    ms=shown.ms,
+                    first_sentence_ms=shown.first_sentence_ms,
+                )
         except StoreError as error:
             log.error("the reply could not be stored: %s", error)
+            self._unwritten = (turn, shown.reply)
             return str(error)
         return None
+
+
+def _crisis(state: TurnState, shown: _Shown) -> CrisisEntry | None:
+    """What the handoff queue will be built on: crisis turns, and turns that had to be held."""
+    from .store import CrisisEntry
+
+    risk, verdict = state.get("risk"), state.get("verdict")
+    if shown.route not in ("crisis", "hold") or risk is None or verdict is None:
+        return None
+    lines = tuple(line.id for line in shown.card.lines) if shown.card else ()
+    return CrisisEntry(max(risk.level, verdict.level), verdict.categories, lines, state.get("moves", ()))

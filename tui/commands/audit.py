@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json as jsonlib
 from contextlib import closing
+from dataclasses import asdict
 
 import typer
 
@@ -22,9 +24,9 @@ def verify(json: Json = False) -> None:
     with closing(Store.open(load_settings().store.resolved_url())) as store:
         report = store.verify_audit()
     if json:
-        typer.echo(report.model_dump_json())
+        typer.echo(jsonlib.dumps(asdict(report)))
     elif report.ok:
         typer.echo(f"{report.rows} rows, the chain holds")
     else:
-        typer.echo(f"the chain breaks at row {report.broken_at}", err=True)
+        typer.echo(f"the chain breaks at row {report.broken}: {report.problem}", err=True)
     raise typer.Exit(int(not report.ok))

@@ -24,10 +24,10 @@ def screen(
     Example: warmline screen "this exam is killing me" --json
     """
     from ...guards.filter import CrisisFilter
-    from ...guards.lexicon import Lexicon
+    from ...guards.lexicon import load_lexicon
     from ...guards.types import Verdict
 
-    crisis_filter = CrisisFilter(Lexicon.load(extra=load_settings().guards.lexicons))
+    crisis_filter = CrisisFilter(load_lexicon(extra=tuple(load_settings().guards.lexicons)))
     failed = False
 
     def show(verdict: Verdict, number: str | int | None = None) -> None:
