@@ -1,0 +1,176 @@
+"""Turns logits into probabilities and picks the thresholds, on writers the network had not seen.
+
+Two steps: ``predict`` runs the int8 network of a held-out run over its held-out messages and keeps what it said in the
+repository; ``fit`` reads all that is kept and writes ``calibration.json`` for the shipped weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..encoder import SHIPPED, Calibration, OnnxEncoder, Scale, save_calibration
+from ..filter import CrisisFilter, Thresholds
+from ..types import Category, RiskLevel
+from .corpus import CATEGORIES, HERE, LEVELS, Message, by_author, read_corpus
+from .evaluate import HELD_OUT, Prediction, read_held_out, threshold_at_specificity
+
+OUTPUTS = ("crisis", *CATEGORIES, *(f"level:{level}" for level in LEVELS))
+
+WINDOW, STRIDE, MOST_WINDOWS = 256, 160, 12
+"""The network learned texts of up to 256 tokens whole, so a window is as long; 12 windows are about 1,900 tokens."""
+
+
+def uncalibrated(folder: Path) -> Calibration:
+    """Reads the logits of ``folder/model.onnx`` as they are."""
+    return Calibration(
+        outputs=OUTPUTS,
+        crisis=Scale(),
+        categories=dict.fromkeys(CATEGORIES, Scale()),
+        window=WINDOW,
+        stride=STRIDE,
+        most_windows=MOST_WINDOWS,
+        thresholds=Thresholds(),
+        weights_sha256=hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest(),
+        note="not calibrated",
+    )
+
+
+def platt(logits: np.ndarray, truth: np.ndarray, steps: int = 50) -> Scale:
+    """Platt scaling by Newton's method, with Platt's own smoothed targets (Platt 1999, section 2.2)."""
+    p, n = float(truth.sum()), float((~truth).sum())
+    if not p or not n:
+        return Scale()
+    target = np.where(truth, (p + 1) / (p + 2), 1 / (n + 2))
+    x = np.stack([logits.astype(float), np.ones(len(logits))], axis=1)
+    weights = np.array([1.0, 0.0])
+    for _ in range(steps):
+        said = 1 / (1 + np.exp(-np.clip(x @ weights, -40, 40)))
+        curvature = (x * (said * (1 - said) + 1e-9)[:, None]).T @ x + 1e-6 * np.eye(2)
+        step = np.linalg.solve(curvature, x.T @ (said - target))
+        weights -= step
+        if float(np.abs(step).max()) < 1e-9:
+            break
+    return Scale(slope=float(max(weights[0], 0.05)), shift=float(weights[1]))
+
+
+def temperature(logits: np.ndarray, truth: np.ndarray) -> float:
+    """The temperature, from 0.5 to 5, that gives level logits the highest likelihood."""
+
+    def loss(t: float) -> float:
+        scaled = logits.astype(float) / t
+        scaled -= scaled.max(axis=1, keepdims=True)
+        return float((np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(truth)), truth]).mean())
+
+    return float(min(np.geomspace(0.5, 5, 47), key=loss))
+
+
+def f1_threshold(scores: np.ndarray, truth: np.ndarray) -> float:
+    """The threshold among .2, .22, ... .8 with the highest F1."""
+
+    def f1(limit: float) -> float:
+        said = scores >= limit
+        return 2 * float((said & truth).sum()) / max(1.0, float(said.sum() + truth.sum()))
+
+    return float(max(np.arange(0.2, 0.81, 0.02).round(2), key=f1))
+
+
+def fit(predictions: Sequence[Prediction], folder: Path, specificity: float, note: str = "") -> Calibration:
+    """Calibration for ``folder/model.onnx``; the crisis threshold leaves ``specificity`` of calm unseen messages alone.
+
+    The scales are those of the held-out networks: the shipped one is trained the same way on more writers.
+    """
+    logits = np.stack([p.logits for p in predictions])
+    crisis = np.array([p.message.crisis for p in predictions])
+    scale = platt(logits[:, 0], crisis)
+    probability = np.array([scale(float(x)) for x in logits[:, 0]])
+    categories = {}
+    for i, category in enumerate(CATEGORIES):
+        truth = np.array([category in p.message.categories for p in predictions])
+        categories[category] = platt(logits[:, 1 + i], truth)
+    n = 1 + len(CATEGORIES)
+    level = np.array([LEVELS.index(p.message.level) for p in predictions])
+    heat = temperature(logits[:, n:], level)
+    shares = np.exp((logits[:, n:] - logits[:, n:].max(axis=1, keepdims=True)) / heat)
+    shares /= shares.sum(axis=1, keepdims=True)
+    limit = float(np.clip(threshold_at_specificity(probability, crisis, specificity), 0, 1))
+    # Concern costs one gentle question, so it may be asked of one calm message in ten.
+    none = np.array([p.message.level == RiskLevel.NONE for p in predictions])
+    concern = min(limit, float(np.clip(threshold_at_specificity(probability, ~none, 0.90), 0, 1)))
+    picked = np.concatenate([_category_scores(categories, logits, i) for i in range(len(CATEGORIES))])
+    true = np.concatenate([np.array([c in p.message.categories for p in predictions]) for c in CATEGORIES])
+    return uncalibrated(folder).model_copy(
+        update={
+            "crisis": scale,
+            "categories": categories,
+            "level_temperature": heat,
+            "thresholds": Thresholds(
+                concern=round(concern, 4),
+                crisis=round(limit, 4),
+                imminent=f1_threshold(shares[crisis, LEVELS.index(RiskLevel.IMMINENT)], level[crisis] == 3),
+                category=f1_threshold(picked, true),
+            ),
+            "note": note,
+        }
+    )
+
+
+def _category_scores(scales: dict[Category, Scale], logits: np.ndarray, i: int) -> np.ndarray:
+    return np.array([scales[CATEGORIES[i]](float(x)) for x in logits[:, 1 + i]])
+
+
+def predict(network: Path, held: Sequence[Message], target: Path) -> None:
+    """Writes what the int8 form of a fold's ``network.pt`` and the lexicon say about ``held``."""
+    from .export import main as export
+
+    lexicon = CrisisFilter()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        export([str(network), "--to", scratch])
+        save_calibration(uncalibrated(folder), folder)
+        encoder = OnnxEncoder.load(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("w", encoding="utf-8") as file:
+            for message in held:
+                rows = encoder.logits(message.text)
+                top = int(rows[:, 0].argmax())
+                row = np.concatenate([rows[:, : 1 + len(Category)].max(axis=0), rows[top, 1 + len(Category) :]])
+                said = {
+                    "author": message.author,
+                    "id": message.id,
+                    "lexicon": lexicon.screen(message.text).level.value,
+                    "logits": [round(float(x), 3) for x in row],
+                }
+                file.write(json.dumps(said) + "\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry of ``warmline guards calibrate``."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--corpus", type=Path, default=HERE)
+    options.add_argument("--held-out", type=Path, default=HELD_OUT)
+    options.add_argument("--fold", nargs=2, action="append", default=[], metavar=("RUN", "AUTHORS"), help="predict first")
+    options.add_argument("--encoder", type=Path, default=SHIPPED)
+    options.add_argument("--specificity", type=float, default=0.99, help="share of calm messages left alone")
+    chosen = options.parse_args(arguments)
+    for run, authors in chosen.fold:
+        _, held = by_author(read_corpus(chosen.corpus), authors.split(","))
+        predict(Path(run) / "network.pt", held, chosen.held_out / f"{authors.replace(',', '_')}.jsonl")
+    predictions = read_held_out(chosen.held_out, chosen.corpus)
+    if not predictions:
+        options.error(f"no predictions in {chosen.held_out}: give --fold RUN AUTHORS")
+    authors = sorted({p.message.author for p in predictions})
+    note = f"{len(predictions)} messages by {', '.join(authors)}, predicted by int8 networks that had not seen these authors"
+    if (chosen.encoder / "model.onnx").is_file():
+        save_calibration(fit(predictions, chosen.encoder, chosen.specificity, note), chosen.encoder)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
