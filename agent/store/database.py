@@ -10,13 +10,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, make_url, select, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from . import migrations
@@ -94,7 +94,8 @@ class Database:
         elif self._url.database in _MEMORY:
             options |= {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
         else:
-            options["connect_args"] = {"timeout": _WAIT_S}
+            if "timeout" not in self._url.query:
+                options["connect_args"] = {"timeout": _WAIT_S}
         try:
             engine = create_engine(self._url, **options)
         except ModuleNotFoundError as error:
@@ -113,32 +114,27 @@ class Database:
             with self._engine.begin() as connection:
                 revision = self._revision(connection)
             if revision == migrations.HEAD:
-                # A store that cannot be written is refused at the start, not at somebody's first message.
-                with self._writer.begin():
-                    return
+                self._try_to_write()
+                return
         with self.writing() as connection:
             if not self._sqlite:
-                connection.execute(
-                    text("SELECT pg_advisory_xact_lock(0x5741524d)".replace("0x5741524d", str(0x5741524D)))
-                )
+                connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
             # Read again: while this process waited for the lock, another may have migrated.
             if self._revision(connection) != migrations.HEAD:
                 migrations.upgrade(connection)
 
+    def _try_to_write(self) -> None:
+        """A store that cannot be written is refused at the start, not at somebody's first message."""
+        with self._writer.connect() as connection, connection.begin() as transaction:
+            connection.execute(text(f"UPDATE {migrations.VERSION_TABLE} SET version_num = version_num"))
+            transaction.rollback()
+
     def _revision(self, connection: Connection) -> str | None:
-        """The schema's revision, ``None`` for an empty database. Refuses what is not ours or is too new."""
-        tables = set(inspect(connection).get_table_names())
-        if migrations.VERSION_TABLE not in tables:
-            if tables and self._sqlite:
-                raise damaged(self.where, "this is a database of another program")
+        """The schema's revision, ``None`` for an empty database. Refuses one that is too new."""
+        if not inspect(connection).has_table(migrations.VERSION_TABLE):
             return None
         revision = connection.execute(text(f"SELECT version_num FROM {migrations.VERSION_TABLE}")).scalar()
-        if revision is not None and revision not in migrations.REVISIONS:
-            raise StoreError(
-                self.where,
-                f"it was written by a newer Warmline (schema {revision}; this one knows {migrations.HEAD})",
-                "Update Warmline, or set WARMLINE_STORE__URL to another database. It was left as it is.",
-            )
+        _refuse_newer(self.where, revision)
         return revision
 
     def _use_wal(self) -> None:
@@ -152,14 +148,14 @@ class Database:
                 return
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
-                    raise OperationalError(None, None, error) from None
+                    raise
             time.sleep(0.01)
 
     @contextmanager
     def _explained(self) -> Generator[None]:
         try:
             yield
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             raise explain(error, self.where) from None
 
     def _still_there(self) -> None:
@@ -218,25 +214,47 @@ def _prepare(path: Path) -> None:
         raise unwritable(str(path), f"it cannot be opened ({error.strerror})") from None
     if head and head != _MAGIC:
         raise damaged(str(path), "this is not a database")
-    if head and size <= _QUICK_CHECK_BYTES:
-        _check(path)
+    if head:
+        _look(path, whole=size <= _QUICK_CHECK_BYTES)
 
 
-def _check(path: Path) -> None:
-    """Look for damage through a read-only connection, which cannot change the file even when it is damaged."""
+def _look(path: Path, whole: bool) -> None:
+    """Refuse a database that is damaged, foreign or too new, without writing a byte to it or beside it."""
+    # With no journal beside it nobody has it open, and SQLite may be told to make no files of its own.
+    quiet = not _journals(path)
+    uri = f"{path.as_uri()}?{'immutable=1' if quiet else 'mode=ro'}"
     try:
-        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_WAIT_S)
-        try:
+        with closing(sqlite3.connect(uri, uri=True, timeout=_WAIT_S)) as connection:
             connection.execute("PRAGMA cell_size_check=ON")
-            found = connection.execute("PRAGMA quick_check(1)").fetchone()
-        finally:
-            connection.close()
+            found = connection.execute("PRAGMA quick_check(1)").fetchone() if whole else ("ok",)
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if migrations.VERSION_TABLE in tables:
+                (revision,) = connection.execute(f"SELECT version_num FROM {migrations.VERSION_TABLE}").fetchone()
+                _refuse_newer(str(path), revision)
+            elif tables:
+                raise damaged(str(path), "this is a database of another program")
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorname.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-            raise damaged(str(path), "the database is damaged") from None
-        return  # a crash left a journal that only a writer may play back, or the file is locked: opening will tell
+        if not error.sqlite_errorname.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            return  # a crash left a journal that only a writer may play back, or it is locked: opening will tell
+        found = None
     if found != ("ok",):
-        raise damaged(str(path), "the database is damaged")
+        if quiet and _journals(path):  # another process opened it under our eyes: look again, by its rules
+            _look(path, whole)
+        else:
+            raise damaged(str(path), "the database is damaged")
+
+
+def _journals(path: Path) -> bool:
+    return any(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-journal"))
+
+
+def _refuse_newer(where: str, revision: str | None) -> None:
+    if revision is not None and revision not in migrations.REVISIONS:
+        raise StoreError(
+            where,
+            f"it was written by a newer Warmline (schema {revision}; this one knows {migrations.HEAD})",
+            "Update Warmline, or set WARMLINE_STORE__URL to another database. It was left as it is.",
+        )
 
 
 def _pragmas(connection: sqlite3.Connection, _record: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 
 class StoreError(Exception):
@@ -61,9 +61,9 @@ _SQLITE = {
 }
 
 
-def explain(error: SQLAlchemyError, where: str) -> StoreError:
+def explain(error: Exception, where: str) -> StoreError:
     """Turn a driver's error into one that says what to do. Statement and parameters are left out on purpose."""
-    cause = error.orig if isinstance(error, DBAPIError) else None
+    cause = error.orig if isinstance(error, DBAPIError) else error
     name = str(getattr(cause, "sqlite_errorname", ""))
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return damaged(where, "the database is damaged")
@@ -72,7 +72,7 @@ def explain(error: SQLAlchemyError, where: str) -> StoreError:
     for code, (problem, remedy) in _SQLITE.items():
         if name.startswith(code):
             return StoreError(where, problem, remedy)
-    kind = name or getattr(cause, "sqlstate", None) or type(cause or error).__name__
-    if isinstance(error, DBAPIError) and type(error).__name__ in {"OperationalError", "InterfaceError"} and not name:
+    kind = name or getattr(cause, "sqlstate", None) or type(cause).__name__
+    if isinstance(error, (OperationalError, InterfaceError)) and not name:
         return StoreError(where, f"the database server does not answer ({kind})", "Check that it runs and the URL.")
     return StoreError(where, f"the database refused ({kind})", "`warmline doctor` shows which database is in use.")

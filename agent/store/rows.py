@@ -89,5 +89,10 @@ def audit_of(row: AnyRow) -> AuditRow:
 
 def plain(record: SessionRecord | TurnRecord | CrisisEvent | AuditRow) -> dict[str, Any]:
     """A record as JSON can hold it."""
-    values = ((field.name, getattr(record, field.name)) for field in fields(record))
-    return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in values}
+    return {field.name: _plain(getattr(record, field.name)) for field in fields(record)}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return list(value) if isinstance(value, tuple) else value

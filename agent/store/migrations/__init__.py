@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 REVISIONS = ("m0001",)
 """Every revision, oldest first. A database at one that is not listed was written by a newer Warmline."""
 HEAD = REVISIONS[-1]
-VERSION_TABLE = "alembic_version"
+VERSION_TABLE = "warmline_version"
+"""Not Alembic's default name, so that an app's own migrations may live in the same PostgreSQL."""
 
 
 def upgrade(connection: Connection) -> None:
@@ -20,6 +21,6 @@ def upgrade(connection: Connection) -> None:
     from alembic import command
     from alembic.config import Config
 
-    config = Config(attributes={"connection": connection})
+    config = Config(attributes={"connection": connection, "version_table": VERSION_TABLE})
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     command.upgrade(config, "head")

@@ -6,6 +6,7 @@ from alembic import context
 
 context.configure(
     connection=context.config.attributes["connection"],
+    version_table=context.config.attributes["version_table"],
     render_as_batch=True,  # SQLite cannot alter a column in place
     transactional_ddl=True,  # the caller's transaction is the only one
 )
