@@ -261,6 +261,7 @@ _TOPICS: Mapping[Category, tuple[LineTopic, ...]] = MappingProxyType(
     }
 )
 _ANY_CRISIS = (LineTopic.SUICIDE, LineTopic.GENERAL)
+_FOR_SOME = (LineTopic.ABUSE, LineTopic.CHILD, LineTopic.ELDER)
 
 
 class Directory:
@@ -427,10 +428,12 @@ def _ranked(lines: Iterable[Hotline], topics: Sequence[LineTopic]) -> list[Hotli
 
     def order(line: Hotline) -> tuple[Any, ...]:
         fit = min(topics.index(topic) for topic in line.topics if topic in topics)
-        # CHILD and ELDER lines are for whom they say; a topic-wide line goes first unless the topic is theirs.
-        narrow = Audience.ALL not in line.audience and topics[fit] not in (LineTopic.CHILD, LineTopic.ELDER)
-        number = line.contacts[0].method not in _NUMBERS
-        return (fit, narrow, number, not line.checked, not line.always_open)
+        topic = topics[fit]
+        # Abuse, children and the old: there a line for some is the usual thing. Elsewhere one for everybody goes first.
+        narrow = Audience.ALL not in line.audience and topic not in _FOR_SOME
+        aside = topic is not line.topics[0] and topic not in _ANY_CRISIS
+        silent = line.number is None and not line.written
+        return (fit, narrow, aside, silent, not line.checked, not line.always_open)
 
     return sorted(fitting, key=order)  # stable: the order in the file decides the rest
 
