@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -71,6 +72,13 @@ class Frozen(BaseModel):
     """Immutable value; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Utterance(Frozen):
+    """One thing said in a conversation."""
+
+    role: Literal["user", "assistant"]
+    text: str
 
 
 class Evidence(Frozen):

@@ -1,0 +1,326 @@
+"""The crisis filter: one verdict for a message in its conversation.
+
+The lexicon alone decides where no encoder is given; an encoder can raise a verdict and never lower it. ``screen`` never
+raises: what could not be judged is a verdict with ``error`` set, which never means "allow".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import Field
+
+from .canonical import Canonical, canonical
+from .lexicon import Combination, Lexicon, Rule, load_lexicon
+from .scope import Judged, judge, strength
+from .types import Category, Evidence, Frozen, RiskLevel, Subject, Utterance, Verdict
+
+HISTORY = 6
+"""Utterances that are looked at, newest last: the cost of a turn does not grow with the conversation."""
+_TAIL = 2_000
+"""Characters of an earlier utterance that are looked at."""
+_SHORT = 12
+"""Words up to which a message is read together with the one before, as people split a sentence over two."""
+_MOST_EVIDENCE = 40
+
+
+class EncoderScores(Frozen):
+    """What an encoder says about a text. All values are from 0 to 1."""
+
+    crisis: float = Field(ge=0, le=1)
+    """That the text is a crisis (elevated or imminent) at all."""
+    categories: Mapping[Category, float] = Field(default_factory=dict)
+    levels: Mapping[RiskLevel, float] = Field(default_factory=dict)
+
+
+class Encoder(Protocol):
+    """Scores a text; the cascade's second stage."""
+
+    def scores(self, text: str) -> EncoderScores:
+        """Scores for one message. May raise; the filter then says so in its verdict."""
+        ...
+
+
+class Thresholds(Frozen):
+    """From which score of the encoder on a level holds; the encoder's model card says how they were picked."""
+
+    concern: float = Field(0.35, ge=0, le=1)
+    crisis: float = Field(0.5, ge=0, le=1)
+    imminent: float = Field(0.5, ge=0, le=1)
+    category: float = Field(0.5, ge=0, le=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """One piece of evidence before it is cut to the message's own text."""
+
+    source: str
+    level: RiskLevel
+    categories: tuple[Category, ...]
+    subject: Subject
+    tags: frozenset[str]
+    start: int
+    end: int
+    """``[start, end)`` in the canonical text."""
+    token: int
+
+
+class CrisisFilter:
+    """Decides how urgent a message is, what it is about, who is at risk, and which words say so."""
+
+    def __init__(
+        self,
+        lexicon: Lexicon | None = None,
+        encoder: Encoder | None = None,
+        thresholds: Thresholds | None = None,
+    ) -> None:
+        """
+        Raises:
+            LexiconError: when the shipped lexicon is asked for and cannot be read.
+        """
+        self.lexicon = lexicon or load_lexicon()
+        self.encoder = encoder
+        self.thresholds = thresholds or Thresholds()
+        # A wish in an earlier turn counts for a combination only when this turn brings another part of it.
+        self._combined = frozenset(tag for combination in self.lexicon.combinations for tag in combination.all)
+
+    def screen(self, text: str, history: Sequence[Utterance] = ()) -> Verdict:
+        """The verdict for ``text``, written after ``history``. Thread-safe; never raises."""
+        started = time.perf_counter()
+        try:
+            verdict = self._screen(text, history)
+        except Exception as error:
+            verdict = Verdict(
+                level=RiskLevel.CONCERN, error=type(error).__name__, reason="The filter failed and could not judge this."
+            )
+        return verdict.model_copy(update={"ms": (time.perf_counter() - started) * 1_000})
+
+    async def ascreen(self, text: str, history: Sequence[Utterance] = ()) -> Verdict:
+        """``screen`` without holding up the event loop."""
+        return await asyncio.to_thread(self.screen, text, history)
+
+    def screen_batch(self, texts: Iterable[str]) -> list[Verdict]:
+        """``screen`` for texts that have nothing to do with each other."""
+        return [self.screen(text) for text in texts]
+
+    def _screen(self, text: str, history: Sequence[Utterance]) -> Verdict:
+        message = canonical(text)
+        findings = self._findings(message.text)
+        recent = history[-HISTORY:]
+        if recent:
+            findings += self._across(message.text, findings, recent)
+        verdict = _verdict(text, message, findings)
+        return verdict if self.encoder is None else self._fused(text, verdict, self.encoder)
+
+    def _findings(self, text: str) -> list[_Finding]:
+        found: dict[tuple[str, int, int], _Finding] = {}
+        reach = self.lexicon.negation_reach
+        for reading in self.lexicon.read(text):
+            features = self.lexicon.features(reading)
+            matches = self.lexicon.find(reading, features)
+            if not matches:
+                continue
+            scopes = self.lexicon.scopes(reading, features)
+            for judged in judge(reading, matches, scopes, reach):
+                if judged.taken_back is None:
+                    finding = _finding(judged, reading.span(judged.match.start, judged.match.end), reading.token(judged.match.start + 1))
+                    found.setdefault((finding.source, finding.start, finding.end), finding)
+        findings = list(found.values())
+        return findings + _combined(self.lexicon.combinations, findings)
+
+    def _across(self, text: str, findings: list[_Finding], recent: Sequence[Utterance]) -> list[_Finding]:
+        """What the message means only together with what was said before it."""
+        more: list[_Finding] = []
+        short = text.count(" ") < _SHORT
+        last = recent[-1]
+        if short and last.role == "assistant":
+            more += [
+                _Finding(f"{e.category}/{e.id}", e.level, (e.category,), Subject.SELF, frozenset(), 0, len(text), 0)
+                for e in self.lexicon.answers(canonical(last.text[-_TAIL:]).text, text)
+            ]
+        said = [u.text for u in recent if u.role == "user"]
+        if said and short:
+            # "i want to" / "kill myself": read as one sentence; counts only where this message takes part in it.
+            before = canonical(said[-1][-_TAIL:]).text.rstrip()
+            border = len(before) + 1
+            more += [
+                _Finding(f.source, f.level, f.categories, f.subject, f.tags, max(0, f.start - border), f.end - border, 0)
+                for f in self._findings(f"{before} {text}")
+                if f.start < border < f.end
+            ]
+        brought = {tag for f in findings for tag in f.tags} & self._combined
+        if said and brought:
+            earlier = [f for u in said[-3:] for f in self._findings(canonical(u[-_TAIL:]).text)]
+            both = [_moved(f) for f in earlier] + [f for f in findings if f.tags]
+            more += [f for f in _combined(self.lexicon.combinations, both) if f.token >= 0]
+        return more
+
+    def _fused(self, text: str, verdict: Verdict, encoder: Encoder) -> Verdict:
+        try:
+            scores = encoder.scores(text)
+        except Exception as error:
+            if verdict.crisis:  # the crisis reply is safer than the hold reply, and needs no encoder
+                return verdict
+            return verdict.model_copy(
+                update={
+                    "level": max(verdict.level, RiskLevel.CONCERN),
+                    "error": type(error).__name__,
+                    "reason": "The encoder failed, so only the lexicon was asked.",
+                }
+            )
+        limits = self.thresholds
+        level = RiskLevel.NONE
+        if scores.crisis >= limits.crisis:
+            imminent = scores.levels.get(RiskLevel.IMMINENT, 0.0) >= limits.imminent
+            level = RiskLevel.IMMINENT if imminent else RiskLevel.ELEVATED
+        elif scores.crisis >= limits.concern or scores.levels.get(RiskLevel.CONCERN, 0.0) >= limits.crisis:
+            level = RiskLevel.CONCERN
+        merged = {c: max(verdict.scores.get(c, 0.0), scores.categories.get(c, 0.0)) for c in Category}
+        ranked = sorted((c for c in Category if merged[c] >= limits.category), key=lambda c: -merged[c])
+        if level >= RiskLevel.ELEVATED and not ranked and not verdict.categories:
+            ranked = sorted(Category, key=lambda c: -merged[c])[:1]
+        final = max(verdict.level, level)
+        known = tuple(dict.fromkeys([*verdict.categories, *ranked])) if final > RiskLevel.NONE else ()
+        reason = verdict.reason
+        if level > verdict.level:
+            reason = f"The encoder puts this at {level.value} ({scores.crisis:.2f})." + (f" {reason}" if verdict.evidence else "")
+        return verdict.model_copy(
+            update={
+                "level": final,
+                "categories": tuple(sorted(known, key=lambda c: -merged[c])),
+                "scores": {c: s for c, s in merged.items() if s > 0},
+                "reason": reason,
+            }
+        )
+
+
+def _finding(judged: Judged, span: tuple[int, int], token: int) -> _Finding:
+    match, rule = judged.match, judged.match.rule
+    tags = frozenset(rule.tags) if rule else frozenset[str]()
+    if isinstance(rule, Rule) and match.category:
+        return _Finding(match.source, rule.level, (match.category, *rule.also), judged.subject, tags, *span, token)
+    source = f"cue/{rule.id}" if rule else "cue"
+    return _Finding(source, RiskLevel.NONE, (), judged.subject, tags, *span, token)
+
+
+def _moved(finding: _Finding) -> _Finding:
+    """A finding of an earlier turn: near to this one whatever its place, and without words to show in it."""
+    return _Finding(finding.source, finding.level, finding.categories, finding.subject, finding.tags, 0, 0, -1)
+
+
+def _combined(combinations: Sequence[Combination], findings: list[_Finding]) -> list[_Finding]:
+    """New findings for the tags that stand together."""
+    present = {tag for f in findings for tag in f.tags}
+    made: list[_Finding] = []
+    for combination in combinations:
+        if not present.issuperset(combination.all):
+            continue
+        parts = [f for f in findings if not f.tags.isdisjoint(combination.all)]
+        for anchor in parts:
+            near = [f for f in parts if f.token < 0 or anchor.token <= f.token <= anchor.token + combination.within]
+            # Every part must be brought by another piece of text, so that one phrase does not combine with itself.
+            if not {t for f in near for t in f.tags}.issuperset(combination.all) or len({(f.start, f.end) for f in near}) < 2:
+                continue
+            last = max(near, key=lambda f: (f.token, f.end))
+            categories = (combination.category,) if combination.category else tuple(c for f in near for c in f.categories)
+            made.append(
+                _Finding(
+                    f"combination/{combination.id}",
+                    combination.level,
+                    categories,
+                    next((f.subject for f in near if f.level > RiskLevel.NONE), Subject.SELF),
+                    frozenset(),
+                    last.start,
+                    last.end,
+                    last.token,
+                )
+            )
+            break
+    return made
+
+
+def _verdict(text: str, message: Canonical, findings: list[_Finding]) -> Verdict:
+    evident = [f for f in findings if f.level > RiskLevel.NONE and f.categories]
+    language = guess_language(message.text)
+    if not evident:
+        return Verdict(level=RiskLevel.NONE, language=language, reason="Nothing in it asks for a safety check.")
+    evident.sort(key=lambda f: -f.level.rank)
+    scores: dict[Category, float] = {}
+    weights: dict[Category, int] = {}
+    for f in evident:
+        for category in f.categories:
+            scores[category] = max(scores.get(category, 0.0), strength(f.level))
+            weights[category] = weights.get(category, 0) + 1
+    top = evident[0].level
+    if top >= RiskLevel.ELEVATED:  # a passing worry beside a crisis is no category of the message
+        scores = {c: s for c, s in scores.items() if s >= strength(RiskLevel.ELEVATED)}
+    categories = tuple(sorted(scores, key=lambda c: (-scores[c], -weights[c])))
+    leading = [f for f in evident if f.level == top]
+    subject = Subject.SELF if any(f.subject is Subject.SELF for f in leading) else Subject.OTHER
+    evidence: list[Evidence] = []
+    for f in evident[:_MOST_EVIDENCE]:
+        start, end = message.span(f.start, f.end)
+        for category in f.categories[:1]:
+            evidence.append(
+                Evidence(
+                    start=start,
+                    end=end,
+                    text=text[start:end],
+                    category=category,
+                    level=f.level,
+                    source=f"lexicon:{f.source}",
+                )
+            )
+    names = " and ".join(c.value.replace("_", " ") for c in categories[:2])
+    whose = "the writer" if subject is Subject.SELF else "somebody the writer tells about"
+    reason = f"Words that speak for {names} ({top.value}), about {whose}."
+    return Verdict(
+        level=top,
+        categories=categories,
+        subject=subject,
+        evidence=tuple(evidence),
+        scores=scores,
+        language=language,
+        reason=reason,
+    )
+
+
+_SCRIPTS = (
+    ("ru", re.compile(r"[\u0400-\u04ff]")),
+    ("el", re.compile(r"[\u0370-\u03ff]")),
+    ("ar", re.compile(r"[\u0600-\u06ff]")),
+    ("he", re.compile(r"[\u0590-\u05ff]")),
+    ("hi", re.compile(r"[\u0900-\u097f]")),
+    ("th", re.compile(r"[\u0e00-\u0e7f]")),
+    ("ko", re.compile(r"[\uac00-\ud7af]")),
+    ("ja", re.compile(r"[\u3040-\u30ff]")),
+    ("zh", re.compile(r"[\u4e00-\u9fff]")),
+)
+_STOPWORDS = {
+    "es": frozenset("el los las una que de por para con pero muy estoy no mi quiero porque nada siento yo".split()),
+    "fr": frozenset("le les des une que je ne pas suis mais avec pour est moi mon dans plus veux vie".split()),
+    "de": frozenset("ich nicht und der die das ist mein mir mich aber kein mehr habe bin ein zu will".split()),
+    "pt": frozenset("eu não nao que uma para com mas meu minha estou muito mais sou quero porque nada".split()),
+    "it": frozenset("io non che una per con sono mio mia ma più piu questo voglio della il di niente".split()),
+    "nl": frozenset("ik niet het een van maar mijn ben meer wil niets heb voor met de dat geen".split()),
+    "en": frozenset("i the and to a of my is it in that me you for was but have not he she they on im dont".split()),
+}
+
+
+def guess_language(text: str) -> str:
+    """ISO 639-1 code by script, then by small words; ``en`` when there is nothing to go by. A guess, and a cheap one."""
+    head = text[:600]
+    if not head.isascii():
+        letters = sum(c.isalpha() for c in head) or 1
+        for code, script in _SCRIPTS:
+            if 2 * len(script.findall(head)) > letters:
+                return code
+    words = head.split()
+    score = {code: sum(w in stop for w in words) for code, stop in _STOPWORDS.items()}
+    best = max(score, key=lambda code: (score[code], code == "en"))
+    return best if score[best] >= 2 and score[best] > score["en"] else "en"
