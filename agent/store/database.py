@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Generator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -200,21 +200,26 @@ def _prepare(path: Path) -> None:
     """Create the folder and the file for this person only; look hard at a file that exists before SQLite touches it."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            return
-        except FileExistsError:
-            pass
-        if not path.is_file():
+        # Asked first: a journal that belongs to a file appears only after that file has its first page.
+        left_over = any(journal.stat().st_size for journal in _journals(path))
+        if not left_over:
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        if path.exists() and not path.is_file():
             raise unwritable(str(path), "this is not a file")
-        with path.open("rb") as file:
-            head = file.read(len(_MAGIC))
-        size = path.stat().st_size
+        size = path.stat().st_size if path.exists() else 0
+        head = b""
+        if size:
+            with path.open("rb") as file:
+                head = file.read(len(_MAGIC))
     except OSError as error:
         raise unwritable(str(path), f"it cannot be opened ({error.strerror})") from None
-    if head and head != _MAGIC:
+    if not size and left_over:
+        # SQLite would take the journal for the new file's own, and messages that only it still holds would be lost.
+        raise damaged(str(path), "the file is gone or empty, and its journal is still there")
+    if size and head != _MAGIC:
         raise damaged(str(path), "this is not a database")
-    if head:
+    if size:
         _look(path, whole=size <= _QUICK_CHECK_BYTES)
 
 
@@ -244,8 +249,10 @@ def _look(path: Path, whole: bool) -> None:
             raise damaged(str(path), "the database is damaged")
 
 
-def _journals(path: Path) -> bool:
-    return any(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-journal"))
+def _journals(path: Path) -> list[Path]:
+    """The journals beside a database file that exist: what was committed may still be only there."""
+    beside = (path.with_name(path.name + suffix) for suffix in ("-wal", "-journal"))
+    return [journal for journal in beside if journal.exists()]
 
 
 def _refuse_newer(where: str, revision: str | None) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 
@@ -38,10 +41,13 @@ _ELSEWHERE = "set WARMLINE_STORE__URL to another file, such as sqlite:////home/m
 
 
 def damaged(where: str, problem: str) -> StoreError:
-    """A file that holds no usable database. It is left as it is, so the way out is to move it aside."""
-    return StoreError(
-        where, problem, f"It was left as it is. Move it aside (mv '{where}' '{where}.kept') or {_ELSEWHERE}."
-    )
+    """A file that holds no usable database. It is left as it is, so the way out is to move it aside.
+
+    Its journals have to go with it: SQLite would play them into the file that takes its place.
+    """
+    present = [name for name in (where, f"{where}-wal", f"{where}-shm", f"{where}-journal") if Path(name).exists()]
+    aside = f"mkdir kept && mv {' '.join(map(shlex.quote, present))} kept/"
+    return StoreError(where, problem, f"It was left as it is. Move it aside ({aside}) or {_ELSEWHERE}.")
 
 
 def unwritable(where: str, problem: str) -> StoreError:

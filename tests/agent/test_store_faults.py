@@ -51,7 +51,7 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path: Path) -> N
     before = fingerprint(path)
     message = refusal(path)
     assert str(path) in message and "not a database" in message
-    assert f"mv '{path}'" in message and "WARMLINE_STORE__URL" in message
+    assert f"mkdir kept && mv {path} kept/" in message and "WARMLINE_STORE__URL" in message
     assert fingerprint(path) == before
 
 
@@ -112,6 +112,32 @@ def test_a_newer_database_asks_for_an_update_and_is_left_alone(path: Path) -> No
     message = refusal(path)
     assert "newer Warmline" in message and "m0999" in message and "Update Warmline" in message
     assert fingerprint(path) == before
+
+
+@pytest.mark.parametrize("empty", [True, False], ids=["emptied", "gone"])
+def test_a_journal_whose_database_is_gone_is_left_alone(path: Path, empty: bool) -> None:
+    """SQLite would take it for the new file's own, and messages that only the journal holds would be lost."""
+    with Store.open(f"sqlite:///{path}") as store:
+        store.create_session()
+        journal = path.with_name("warmline.db-wal").read_bytes()
+    path.write_bytes(b"") if empty else path.unlink()
+    path.with_name("warmline.db-wal").write_bytes(journal)
+    before = fingerprint(path)
+    message = refusal(path)
+    assert "journal is still there" in message and "warmline.db-wal" in message
+    assert fingerprint(path) == before
+
+
+def test_a_damaged_file_with_a_journal_keeps_both(path: Path) -> None:
+    with Store.open(f"sqlite:///{path}") as store:
+        store.create_session()
+        parts = {name: path.with_name(name).read_bytes() for name in ("warmline.db", "warmline.db-wal")}
+    parts["warmline.db"] = parts["warmline.db"][:8192] + b"\xa5" * 4096 + parts["warmline.db"][12288:]
+    for name, raw in parts.items():
+        path.with_name(name).write_bytes(raw)
+    message = refusal(path)
+    assert f"mv {path} {path}-wal" in message
+    assert {name: path.with_name(name).read_bytes() for name in parts} == parts
 
 
 def test_an_empty_file_is_taken(tmp_path: Path) -> None:
