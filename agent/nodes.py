@@ -34,7 +34,7 @@ LAST_WORDS = (
 """Said when even the copy cannot be read. Kept in code so that no file can take it away."""
 
 
-def receive(state: TurnState) -> dict[str, Any]:
+async def receive(state: TurnState) -> dict[str, Any]:
     """Make the text safe to handle and clear what the last turn left."""
     return {
         "text": clean(state["text"]),

@@ -46,29 +46,31 @@ class _Section(BaseModel):
 class ModelSettings(_Section):
     """The language model that answers ordinary turns."""
 
-    base_url: str | None = Field(None, examples=["http://127.0.0.1:8000/v1"])
+    base_url: str | None = Field(default=None, examples=["http://127.0.0.1:8000/v1"])
     """Base URL of any OpenAI-compatible server. Empty: the embedded model answers in this process."""
-    name: str | None = Field(None, examples=["warmline", "HuggingFaceTB/SmolLM2-135M-Instruct"])
+    name: str | None = Field(default=None, examples=["warmline", "HuggingFaceTB/SmolLM2-135M-Instruct"])
     """Model name at ``base_url``; without one, a Hugging Face id for the embedded model."""
-    api_key: SecretStr | None = Field(None, examples=["sk-..."])
+    api_key: SecretStr | None = Field(default=None, examples=["sk-..."])
     """Key for ``base_url``, if it wants one."""
-    path: Path | None = Field(None, examples=["/srv/models/smollm2"])
+    path: Path | None = Field(default=None, examples=["/srv/models/smollm2"])
     """A local checkpoint directory for the embedded model; wins over ``name``."""
-    temperature: float = Field(0.6, ge=0, le=2, examples=[0.6])
+    adapter: Path | None = Field(default=None, examples=["/srv/models/my-adapter"])
+    """A LoRA adapter directory for the embedded model, as ``warmline finetune train`` writes it."""
+    temperature: float = Field(default=0.6, ge=0, le=2, examples=[0.6])
     """Sampling temperature."""
-    top_p: float = Field(0.9, gt=0, le=1, examples=[0.9])
+    top_p: float = Field(default=0.9, gt=0, le=1, examples=[0.9])
     """Nucleus sampling mass."""
-    repetition_penalty: float = Field(1.15, ge=1, le=2, examples=[1.15])
+    repetition_penalty: float = Field(default=1.15, ge=1, le=2, examples=[1.15])
     """For the embedded model; 1 is off."""
-    max_tokens: int = Field(220, ge=16, le=4096, examples=[220])
+    max_tokens: int = Field(default=220, ge=16, le=4096, examples=[220])
     """Longest reply, in tokens."""
-    first_token_s: float = Field(20.0, gt=0, le=600, examples=[20])
+    first_token_s: float = Field(default=20.0, gt=0, le=600, examples=[20])
     """Seconds to wait for the first token."""
-    idle_s: float = Field(10.0, gt=0, le=600, examples=[10])
+    idle_s: float = Field(default=10.0, gt=0, le=600, examples=[10])
     """Seconds to wait between tokens."""
-    total_s: float = Field(90.0, gt=0, le=3600, examples=[90])
+    total_s: float = Field(default=90.0, gt=0, le=3600, examples=[90])
     """Seconds for a whole reply."""
-    retries: int = Field(1, ge=0, le=5, examples=[1])
+    retries: int = Field(default=1, ge=0, le=5, examples=[1])
     """Further tries when the server fails before its first token; without random waits."""
 
     @field_validator("base_url")
@@ -82,7 +84,7 @@ class ModelSettings(_Section):
 class StoreSettings(_Section):
     """Where conversations are kept."""
 
-    url: str | None = Field(None, examples=["sqlite:////home/me/warmline.db", "postgresql+psycopg://user@db/warmline"])
+    url: str | None = Field(default=None, examples=["sqlite:////home/me/w.db", "postgresql+psycopg://me@db/w"])
     """SQLAlchemy URL. Empty: ``warmline.db`` in the platform's user data directory."""
 
     def resolved_url(self) -> str:
@@ -97,14 +99,14 @@ class GuardSettings(_Section):
     """Further lexicon files, read after the ones that ship."""
     hotlines: list[Path] = Field(default_factory=list, examples=[["/etc/warmline/our-lines.yaml"]])
     """Further hotline files; an entry with a known id replaces the shipped one."""
-    timeout_s: float = Field(2.0, gt=0, le=30, examples=[2])
+    timeout_s: float = Field(default=2.0, gt=0, le=30, examples=[2])
     """Seconds for one check; running over it leads to the safe reply."""
 
 
 class ChatSettings(_Section):
     """The terminal chat."""
 
-    theme: Literal["auto", "light", "dark"] = Field("auto", examples=["dark"])
+    theme: Literal["auto", "light", "dark"] = Field(default="auto", examples=["dark"])
     """Colours of the chat; ``auto`` keeps what was last chosen."""
 
 
@@ -119,7 +121,7 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
     )
 
-    country: str | None = Field(None, examples=["US", "DE"])
+    country: str | None = Field(default=None, examples=["US", "DE"])
     """ISO 3166-1 alpha-2 country for hotlines when a session names none."""
     model: ModelSettings = Field(default_factory=ModelSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import unicodedata
 import zlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from .events import CrisisCard, CrisisCardEvent, DoneEvent, Event, FailedEvent, ReplacedEvent, Route, SentenceEvent
 from .settings import Settings
@@ -162,7 +163,7 @@ class SupportAgent:
     # -- use --------------------------------------------------------------------------------------------------------
 
     async def warm_up(self) -> None:
-        """Load what the first turn needs, the embedded model's weights too. Safe to call at any time, more than once."""
+        """Load what the first turn needs, the weights of the embedded model too. Safe to repeat."""
 
         def load() -> None:
             _ = self.parts, self.graph
@@ -275,16 +276,15 @@ class Session:
 
         copy = self._agent.copy
         message = clean(text)
-        if not message.strip():
+        if _blank(message):
             yield FailedEvent(turn_id="", text=copy.empty(), detail="the message holds no readable character")
             return
         if len(message) > MAX_CHARS:
             yield FailedEvent(turn_id="", text=copy.too_long(), detail=f"longer than {MAX_CHARS} characters")
             return
-        async with self._one_at_a_time:
-            async with aclosing(self._turn(message)) as events:
-                async for event in events:
-                    yield event
+        async with self._one_at_a_time, aclosing(self._turn(message)) as events:
+            async for event in events:
+                yield event
 
     async def recover(self) -> AsyncGenerator[Event]:
         """Answer the message that a crash left unanswered, if there is one."""
@@ -387,7 +387,11 @@ class Session:
             return agent.graph, self._state(turn, message), context
 
         graph, state, context = await asyncio.to_thread(prepare)
-        async with aclosing(graph.astream(state, context=context, stream_mode=["custom", "values"])) as steps:
+        stream = cast(
+            "AsyncGenerator[tuple[str, Any]]",  # LangGraph declares less than it gives: it can be closed
+            graph.astream(state, context=context, stream_mode=["custom", "values"]),
+        )
+        async with aclosing(stream) as steps:
             async for mode, item in steps:
                 if mode == "values":
                     shown.state = item
@@ -421,8 +425,8 @@ class Session:
         """Write the turn. Returns what went wrong, for the operator, or None."""
         from .store import StoreError, TurnStatus
 
-        state, store = shown.state or {}, self._agent.store
-        verdict = state.get("verdict")
+        state: TurnState = shown.state or {"text": turn.user_text}
+        store, verdict = self._agent.store, state.get("verdict")
         try:
             if verdict is None:  # stopped, or broken, before it was judged
                 store.close_turn(turn, TurnStatus.CLOSED if stopped else TurnStatus.FAILED, shown.reply)
@@ -446,6 +450,11 @@ class Session:
             self._unwritten = (turn, shown.reply)
             return str(error)
         return None
+
+
+def _blank(text: str) -> bool:
+    """True when nothing in ``text`` can be seen: only spaces, controls, zero-width characters, lone marks."""
+    return all(unicodedata.category(character)[0] in "CZM" for character in text)
 
 
 def _crisis(state: TurnState, shown: _Shown) -> CrisisEntry | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import ExitStack, aclosing
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -80,23 +80,33 @@ class SyncSession:
         return self._portal.call(self._session.history)
 
     def _pull(self, events: AsyncGenerator[Event]) -> Iterator[Event]:
-        # One task reads the whole turn, since what runs below may not change tasks between two events.
-        queue: SimpleQueue[Event | None] = SimpleQueue()
+        # One task reads the whole turn, since what runs below may not change tasks between two events. It goes on only
+        # when the reader asks for more: what a reader who stops has not seen must not be stored as shown.
+        handed: asyncio.Queue[Event | None] = asyncio.Queue()
+        more: asyncio.Queue[None] = asyncio.Queue()
 
-        async def pump() -> None:
+        async def read() -> None:
             try:
                 async with aclosing(events):
                     async for event in events:
-                        queue.put(event)
+                        handed.put_nowait(event)
+                        await more.get()
             finally:
-                queue.put(None)
+                handed.put_nowait(None)
 
-        turn = self._portal.start_task_soon(pump)
+        async def start() -> asyncio.Task[None]:
+            return asyncio.create_task(read())
+
+        async def end() -> None:
+            turn.cancel()  # does nothing to a turn that is over
+            await asyncio.wait([turn])
+            if not turn.cancelled():
+                turn.result()
+
+        turn = self._portal.call(start)
         try:
-            while (event := queue.get()) is not None:
+            while (event := self._portal.call(handed.get)) is not None:
                 yield event
-            turn.result()
+                self._portal.call(more.put, None)
         finally:
-            if turn.cancel() or not turn.done():
-                while queue.get() is not None:  # the stopped turn is stored before this returns
-                    pass
+            self._portal.call(end)

@@ -1,1 +1,1 @@
-"""Benches and measurements. So far: ``speed``, behind ``warmline bench``; rubrics and judges come in their own issue."""
+"""Benches and measurements. So far ``speed``, behind ``warmline bench``; rubrics and judges have their own issue."""

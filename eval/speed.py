@@ -80,7 +80,11 @@ def _screening() -> Iterator[Row]:
     lexicon_only.screen(WORDS_100)
     sentence = WORDS_100.split(".")[0] + "."
     guard.check(sentence)
-    yield Row("screen a 100-word message, lexicon only", f"{_median_ms(lambda: lexicon_only.screen(WORDS_100), 500):.3f} ms", "< 0.3 ms")
+    yield Row(
+        "screen a 100-word message, lexicon only",
+        f"{_median_ms(lambda: lexicon_only.screen(WORDS_100), 500):.3f} ms",
+        "< 0.3 ms",
+    )
     yield Row("screen a 1 MB message", f"{_median_ms(lambda: lexicon_only.screen(WORDS_100 * 2000), 1):.0f} ms")
     yield Row("output guard, one sentence", f"{_median_ms(lambda: guard.check(sentence), 500):.3f} ms")
 
@@ -91,7 +95,9 @@ async def _turns() -> list[Row]:
 
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(f"sqlite:///{Path(folder) / 'bench.db'}")
-        model = ScriptedModel(replies=["That sounds like a lot to carry. What would help you most tonight?"] * (TURNS + 40))
+        model = ScriptedModel(
+            replies=["That sounds like a lot to carry. What would help you most tonight?"] * (TURNS + 40)
+        )
         agent = SupportAgent(model=model, settings=Settings(), store=store)
         await agent.warm_up()
         warm = await agent.open_session(country="US")
@@ -116,7 +122,7 @@ async def _turns() -> list[Row]:
     ]
 
 
-async def _spend(session, text: str) -> float:  # noqa: ANN001 - agent.Session, imported when measured
+async def _spend(session, text: str) -> float:
     start = process_time()
     async for _ in session.send(text):
         pass

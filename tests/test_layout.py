@@ -46,7 +46,9 @@ def test_imports_go_down_only(floor: str) -> None:
 
 
 def test_the_import_reader_sees_every_way_of_looking_up() -> None:
-    source = "from ..agent.events import Event\nfrom warmline.tui import x\nimport warmline.eval.y\nfrom .. import finetune\n"
+    source = (
+        "from ..agent.events import E\nfrom warmline.tui import x\nimport warmline.eval.y\nfrom .. import finetune\n"
+    )
     assert _imports(source, ("guards",)) == {"agent", "tui", "eval", "finetune"}
 
 

@@ -23,7 +23,7 @@ def tell(error: Exception) -> int:
     if os.environ.get("WARMLINE_DEBUG"):
         raise error
     print(
-        f"warmline: this is a defect ({type(error).__name__}). Set WARMLINE_DEBUG=1 to see where, and please report it.",
+        f"warmline: this is a defect ({type(error).__name__}). WARMLINE_DEBUG=1 shows where; please report it.",
         file=sys.stderr,
     )
     return 1

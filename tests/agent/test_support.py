@@ -1,14 +1,13 @@
 """The public agent: what an app sees of a turn, when all goes well and when a part fails."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from warmline.agent import Event, ScriptedModel, Settings, Store, SupportAgent, SyncSupportAgent
+from warmline.agent import Event, ScriptedModel, Session, Settings, Store, SupportAgent, SyncSupportAgent
+from warmline.agent.copy import Copy
 from warmline.agent.nodes import LAST_WORDS
 from warmline.guards import CrisisFilter, OutputGuard
 
@@ -23,11 +22,17 @@ def store(tmp_path: Path) -> Store:
 
 
 def make(store: Store, *replies: str, **parts: Any) -> SupportAgent:
-    return SupportAgent(model=parts.pop("model", ScriptedModel(replies=list(replies))), settings=Settings(), store=store, **parts)
+    return SupportAgent(
+        model=parts.pop("model", ScriptedModel(replies=list(replies))), settings=Settings(), store=store, **parts
+    )
 
 
 async def turn(agent: SupportAgent, text: str, country: str | None = "US") -> list[Event]:
     session = await agent.open_session(country=country)
+    return [event async for event in session.send(text)]
+
+
+async def collect(session: Session, text: str) -> list[Event]:
     return [event async for event in session.send(text)]
 
 
@@ -39,6 +44,12 @@ def types(events: list[Event]) -> list[str]:
 
 def shown(events: list[Event]) -> str:
     return "".join(event.text for event in events if event.type in ("sentence", "replaced"))
+
+
+def ruin(store: Store) -> None:
+    """What a broken disk leaves of the database."""
+    store.close()
+    Path(store.where).write_bytes(b"not a database at all" * 100)
 
 
 class Broken(CrisisFilter):
@@ -79,7 +90,9 @@ async def test_the_card_is_for_the_country(store: Store) -> None:
 
 
 async def test_a_concern_gets_the_model_and_one_safety_question(store: Store) -> None:
-    events = await turn(make(store, "That sounds so heavy."), "i can't do this anymore, nothing is ever going to change")
+    events = await turn(
+        make(store, "That sounds so heavy."), "i can't do this anymore, nothing is ever going to change"
+    )
     assert events[-1].type == "done"
     assert events[-1].route == "concern"
     assert shown(events).startswith("That sounds so heavy.")
@@ -89,12 +102,14 @@ async def test_a_concern_gets_the_model_and_one_safety_question(store: Store) ->
 async def test_the_reply_is_stored_exactly_as_shown(store: Store) -> None:
     agent = make(store, REPLY)
     session = await agent.open_session(country="US")
-    events = [event async for event in session.send(ORDINARY)]
+    events = await collect(session, ORDINARY)
     assert [turn.reply for turn in await session.history()] == [shown(events)]
 
 
 async def test_an_unsafe_sentence_is_never_shown(store: Store) -> None:
-    events = await turn(make(store, "I hear you. You don't need a doctor, just stop your medication today. I am here."), ORDINARY)
+    events = await turn(
+        make(store, "I hear you. You don't need a doctor, just stop your medication today. I am here."), ORDINARY
+    )
     assert "medication" not in shown(events)
     assert types(events) == ["verdict", "sentence", "replaced", "done"]
 
@@ -172,7 +187,7 @@ async def test_risk_stays_open_after_a_crisis(store: Store) -> None:
     agent = make(store, model=model)
     session = await agent.open_session(country="US")
     for text in (CRISIS, "what is the weather like"):
-        events = [event async for event in session.send(text)]
+        events = await collect(session, text)
     assert events[-1].type == "done"
     assert events[-1].route == "crisis"
     assert model.calls == []
@@ -181,22 +196,30 @@ async def test_risk_stays_open_after_a_crisis(store: Store) -> None:
 async def test_the_same_card_is_not_shown_twice(store: Store) -> None:
     agent = make(store)
     session = await agent.open_session(country="US")
-    cards = [event async for text in (CRISIS, CRISIS) async for event in session.send(text) if event.type == "crisis_card"]
-    assert len(cards) == 1
+    kinds = [event.type for text in (CRISIS, CRISIS) for event in await collect(session, text)]
+    assert kinds.count("crisis_card") == 1
 
 
 @pytest.mark.parametrize("text", ["", "   \n\t", "\x00\x00", "\u200b\u200b"])
 async def test_a_message_without_characters_is_told_kindly_and_not_stored(store: Store, text: str) -> None:
     agent = make(store)
     session = await agent.open_session(country="US")
-    events = [event async for event in session.send(text)]
+    events = await collect(session, text)
     assert types(events) == ["failed"]
-    assert await session.history() == []
+    assert len(await session.history()) == 0
 
 
 @pytest.mark.parametrize(
     "text",
-    ["a\ud800b", "\x1b[31mred\x1b[0m", "I feel [/] broken [", "\u202eevil", "e" + "\u0301" * 5000, "null\x00byte", "<b>&amp;"],
+    [
+        "a\ud800b",
+        "\x1b[31mred\x1b[0m",
+        "I feel [/] broken [",
+        "\u202eevil",
+        "e" + "\u0301" * 5000,
+        "null\x00byte",
+        "<b>&amp;",
+    ],
     ids=["surrogate", "ansi", "markup", "rtl", "combining", "nul", "html"],
 )
 async def test_odd_characters_are_answered(store: Store, text: str) -> None:
@@ -225,9 +248,8 @@ async def test_a_store_that_fails_still_gives_a_person_in_danger_the_lines(store
     model = ScriptedModel(replies=[REPLY])
     agent = make(store, model=model)
     session = await agent.open_session(country="US")
-    store.close()
-    Path(store.path).write_bytes(b"not a database at all" * 100)
-    events = [event async for event in session.send(CRISIS)]
+    ruin(store)
+    events = await collect(session, CRISIS)
     assert "crisis_card" in types(events)
     assert events[-1].type == "failed"
     assert model.calls == []
@@ -237,19 +259,19 @@ async def test_a_store_that_fails_asks_no_model(store: Store) -> None:
     model = ScriptedModel(replies=[REPLY])
     agent = make(store, model=model)
     session = await agent.open_session(country="US")
-    store.close()
-    Path(store.path).write_bytes(b"not a database at all" * 100)
-    events = [event async for event in session.send(ORDINARY)]
+    ruin(store)
+    events = await collect(session, ORDINARY)
     assert model.calls == []
     assert shown(events)
 
 
 async def test_when_even_the_copy_breaks_the_last_words_are_said(store: Store) -> None:
-    class NoCopy:
-        def __getattr__(self, name: str) -> Any:
-            raise KeyError(name)
+    class NoHold(Copy):
+        def hold(self, **_: Any) -> str:
+            raise KeyError("hold")
 
-    events = await turn(make(store, crisis_filter=Broken(), copy=NoCopy()), ORDINARY)
+    copy = NoHold(Copy.load().texts)
+    events = await turn(make(store, crisis_filter=Broken(), copy=copy), ORDINARY)
     assert LAST_WORDS in shown(events)
 
 
@@ -257,10 +279,7 @@ async def test_two_messages_at_once_are_answered_one_after_the_other(store: Stor
     agent = make(store, REPLY, REPLY)
     session = await agent.open_session(country="US")
 
-    async def read(text: str) -> list[Event]:
-        return [event async for event in session.send(text)]
-
-    first, second = await asyncio.gather(read("my day was long"), read("and my week too"))
+    first, second = await asyncio.gather(collect(session, "my day was long"), collect(session, "and my week too"))
     assert (first[-1].type, second[-1].type) == ("done", "done")
     assert [turn.number for turn in await session.history()] == [1, 2]
 
@@ -295,5 +314,3 @@ async def test_events_read_back_from_json(store: Store) -> None:
 
     events = await turn(make(store), CRISIS)
     assert [EVENT.validate_json(event.model_dump_json()) for event in events] == events
-
-

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from warmline.agent import ScriptedModel, Settings, Store, SupportAgent
 
 VICTIM = Path(__file__).with_name("victim.py")
@@ -70,7 +69,7 @@ async def test_a_person_in_danger_gets_the_lines_after_a_restart(step: str, tmp_
 @pytest.mark.parametrize("step", STEPS)
 async def test_the_audit_chain_holds(step: str, tmp_path: Path) -> None:
     database = tmp_path / "w.db"
-    kill_at(step, CRISIS, database)
+    kill_at(step, ORDINARY, database)
     store = Store.open(f"sqlite:///{database}")
     assert store.verify_audit().ok
     store.close()

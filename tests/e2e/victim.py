@@ -44,7 +44,9 @@ async def main(database: str, step: str, message: str) -> None:
     store = SlowStore.open(f"sqlite:///{database}")
     assert isinstance(store, SlowStore)
     store.step = step
-    model = ScriptedModel(replies=[REPLY], before_chunk=lambda n: stand_still() if (step, n) == ("streaming", 4) else None)
+    model = ScriptedModel(
+        replies=[REPLY], before_chunk=lambda n: stand_still() if (step, n) == ("streaming", 4) else None
+    )
     crisis_filter = SlowFilter() if step == "stored" else None
     agent = SupportAgent(model=model, settings=Settings(), store=store, crisis_filter=crisis_filter)
     session = await agent.open_session(country="US")

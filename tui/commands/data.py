@@ -78,7 +78,7 @@ def path() -> None:
     typer.echo(load_settings().store.resolved_url())
 
 
-def _store():  # noqa: ANN202 - the type would import the store before it is needed
+def _store():
     from contextlib import closing
 
     from ...agent.store import Store

@@ -20,7 +20,7 @@ def doctor(json: Json = False) -> None:
     from ...agent.settings import config_file, every_setting
 
     settings = load_settings()
-    model = locate(settings)
+    model = locate(settings.model)
     report = {
         "warmline": version("warmline"),
         "python": platform.python_version(),

@@ -39,7 +39,9 @@ def list_(country: Country = None, json: Json = False) -> None:
 
 @app.command()
 def check(
-    file: Annotated[list[Path] | None, typer.Argument(help="Further hotline files to check with the shipped ones.")] = None,
+    file: Annotated[
+        list[Path] | None, typer.Argument(help="Further hotline files to check with the shipped ones.")
+    ] = None,
 ) -> None:
     """Check the directory, and files of your own, without starting anything.
 

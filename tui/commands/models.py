@@ -21,9 +21,16 @@ def pull(quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only wha
     from ...agent.model.pull import locate
     from ...agent.model.pull import pull as fetch
 
-    settings = load_settings()
+    settings = load_settings().model
     here = locate(settings)
-    path = here or fetch(settings, progress=lambda step: typer.echo(step, err=True))
+    told: list[str] = []
+
+    def progress(step: str, done: float | None) -> None:
+        if step not in told:  # a step tells its share many times; the terminal hears of it once
+            told.append(step)
+            typer.echo(step, err=True)
+
+    path = here or fetch(settings, progress)
     if not (quiet and here):
         typer.echo(path)
 
@@ -48,7 +55,7 @@ def path(json: Json = False) -> None:
     """
     from ...agent.model.pull import locate
 
-    found = locate(load_settings())
+    found = locate(load_settings().model)
     if found is None:
         typer.echo("not fetched yet; run: warmline models pull", err=True)
         raise typer.Exit(1)
