@@ -108,9 +108,7 @@ def parse(source: str, classes: Mapping[str, Choice], spell: Callable[[str], str
                 if not source.startswith(")", at):
                     raise PatternError("a '(' is not closed")
                 at += 1
-                if not any(options):
-                    raise PatternError("only filler words, which readings leave out")
-                nodes.append(Choice(tuple(option for option in options if option)))
+                nodes.append(Choice(tuple(options)))
             elif sign == "?":
                 if not nodes or isinstance(nodes[-1], Gap | Edge):
                     raise PatternError("'?' must follow a word, a class or a choice")
@@ -125,9 +123,9 @@ def parse(source: str, classes: Mapping[str, Choice], spell: Callable[[str], str
                 nodes.append(Word(m["word"], stem=True))
             else:
                 spelled = spell(m["word"]).split()
-                if not spelled:  # a filler: readings leave it out, so patterns do
-                    at += source.startswith("?", at)
-                elif source.startswith("?", at) and len(spelled) > 1:
+                if not spelled:  # silently leaving it out here too would make "not just" mean "not"
+                    raise PatternError(f"{m['word']!r} is a filler word, which readings leave out")
+                if source.startswith("?", at) and len(spelled) > 1:
                     at += 1
                     nodes.append(Choice((tuple(Word(w) for w in spelled),), True))
                 else:
@@ -151,7 +149,8 @@ def _expression(node: Node) -> str:
     if isinstance(node, Word):
         return " " + re.escape(node.text) + (r"[^ ]*" if node.stem else "") + "(?= )"
     if isinstance(node, Gap):
-        return ("(?: (?!\\. )[^ ]+)" if node.pauses else "(?: (?![.,] )[^ ]+)") + f"{{0,{node.most}}}?"
+        # A gap never swallows a negation: "i am not suicidal" is no "i am ..1 suicidal".
+        return f"(?: (?!(?:{'[.]' if node.pauses else '[.,]'}|not|never|no|without|nothing) )[^ ]+){{0,{node.most}}}?"
     if isinstance(node, Edge):
         return r"(?= \. |\Z| \Z)" if node.end else r"(?:(?<= \.)|(?<![^\n]))"
     inner = "|".join(map(expression, node.options))
