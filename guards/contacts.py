@@ -6,10 +6,9 @@ directory to say: models invent phone numbers, and a person in danger will ring 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import NamedTuple
-
-import regex
 
 
 class FoundContact(NamedTuple):
@@ -26,7 +25,7 @@ _DIGIT_WORDS = {
 } | {"oh": 0, "nought": 0, "double": -2, "triple": -3}  # fmt: skip
 _WORD = "|".join(_DIGIT_WORDS)
 
-_EMAIL = regex.compile(
+_EMAIL = re.compile(
     r"[\w.+%-]{1,64}\s?@\s?[\w-]{1,63}(?:\s?\.\s?[\w-]{1,63}){1,4}"
     r"|\b[\w.+-]{1,40}\s?[(\[{]?\s?\bat\b\s?[)\]}]?\s?[\w-]{2,40}\s?[(\[{]?\s?\bdot\b\s?[)\]}]?\s?[a-z]{2,10}\b"
 )
@@ -34,17 +33,21 @@ _TOP = (
     "com|org|net|info|edu|gov|mil|int|io|co|ai|app|chat|care|help|health|life|support|online|site|live|me|tv|biz|example|test"
     "|uk|us|ca|ie|au|nz|in|de|fr|es|it|nl|be|at|ch|pt|pl|se|no|dk|fi|eu|jp|kr|cn|br|mx|ar|za|ng|ke|gh|ph|sg|my|ly|gg|to"
 )
-_URL = regex.compile(
+_URL = re.compile(
     r"\bhttps?\s?:\s?//\S{1,300}|\bwww\s?\.\s?\S{1,200}"
     rf"|\b(?:[a-z0-9-]{{2,63}}\.){{1,4}}(?:{_TOP})\b(?:/\S{{0,200}})?"
     r"|\b[a-z0-9-]{2,40}\s(?:dot|\(dot\)|\[dot\])\s(?:com|org|net|co|info|uk|example)\b"
     r"|(?<![\w.])@[a-z][\w.]{2,30}\b"
 )
 _SEP = r"[\s().\-–—‐‑‒−/·•*_]"
-_DIGITS = regex.compile(rf"(?<![\w,.€$£-])[+(]{{0,2}}\d(?:{_SEP}{{0,4}}\d){{6,24}}(?![\d%])")
-_PLACEHOLDER = regex.compile(r"(?<!\w)(?:\+?1[\s-])?\(?(?:8\d\d|0\d{2,4})\)?[\s-]?(?:[\[<{][^\]>}\n]{1,30}[\]>}]|x{3,}\b)")
-_VANITY = regex.compile(r"(?<!\w)(?:\+?1[\s-]?)?\(?(?:8(?:00|33|44|55|66|77|88)|0[38]00)\)?[\s-](?-i:[A-Z]{2}[A-Z0-9-]{1,12})\b")
-_DATE = regex.compile(r"(?:19|20)\d\d[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)\d\d|(?:19|20)\d\d\s?[-–]\s?(?:19|20)\d\d")
+_DIGITS = re.compile(rf"(?<![\w,.€$£-])[+(]{{0,2}}\d(?:{_SEP}{{0,4}}\d){{6,24}}(?![\d%])")
+_PLACEHOLDER = re.compile(r"(?<!\w)(?:\+?1[\s-])?\(?(?:8\d\d|0\d{2,4})\)?[\s-]?(?:[\[<{][^\]>}\n]{1,30}[\]>}]|x{3,}\b)")
+_VANITY = re.compile(
+    r"(?<!\w)(?:\+?1[\s-]?)?\(?(?:8(?:00|33|44|55|66|77|88)|0[38]00)\)?[\s-](?-i:[A-Z]{2}[A-Z0-9-]{1,12})\b"
+)
+_DATE = re.compile(
+    r"(?:19|20)\d\d[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)\d\d|(?:19|20)\d\d\s?[-–]\s?(?:19|20)\d\d"
+)
 
 _ASK = (
     r"\b(?:call(?:ing|ed)?|dial(?:ing|ling|led)?|phon(?:e|ed|ing)|ring(?:ing)?|rang|text(?:ing|ed)?|sms|whats\s?app|message|fax"
@@ -57,11 +60,11 @@ _UNIT = (
     r"|questions?|miles?|km|kilomet\w{2,4}|metres?|meters?|feet|calories|kcal|kg|kilos?|pounds|lbs|g|mg|ml|milligrams?|dollars"
     r"|euros?|quid|bucks|pence|cents|copies|countries|languages|volunteers|counsellors|counselors|members|breaths|of\sthem)\b)"
 )
-_SHORT = regex.compile(rf"(?<![\w.,:€$£/-])\d(?:[\s.-]?\d){{2,5}}(?![\w%]|[.,:/]\d|{_UNIT})")
-_SPOKEN = regex.compile(rf"\b(?:{_WORD})(?:[\s,-]{{1,3}}(?:{_WORD})){{2,24}}\b")
-_ASKED = regex.compile(_ASK)
-_KEYWORD = regex.compile(r"\b(?:text|sms|send|message)\s{1,3}[\"'“]?(?-i:([A-Z]{2,12}))[\"'”]?\s{1,3}to\s{1,3}$", regex.I)
-_YEAR = regex.compile(r"(?:19|20)\d\d$")
+_SHORT = re.compile(rf"(?<![\w.,:€$£/-])\d(?:[\s.-]?\d){{2,5}}(?![\w%]|[.,:/]\d|{_UNIT})")
+_SPOKEN = re.compile(rf"\b(?:{_WORD})(?:[\s,-]{{1,3}}(?:{_WORD})){{2,24}}\b")
+_ASKED = re.compile(_ASK)
+_KEYWORD = re.compile(r"\b(?:text|sms|send|message)\s{1,3}[\"'“]?(?-i:([A-Z]{2,12}))[\"'”]?\s{1,3}to\s{1,3}$", re.I)
+_YEAR = re.compile(r"(?:19|20)\d\d$")
 
 _REACH = 60
 """How far before a short number the word that makes it a number to ring may stand, in characters."""
@@ -79,7 +82,7 @@ def find_contacts(text: str) -> list[FoundContact]:
 
     if "@" in lower or "at" in lower:
         for match in _EMAIL.finditer(lower):
-            take(match.start(), match.end(), regex.sub(r"\s", "", match.group()))
+            take(match.start(), match.end(), re.sub(r"\s", "", match.group()))
     if "." in lower or "dot" in lower or "://" in lower or "@" in lower:
         for match in _URL.finditer(lower):
             end = match.start() + len(match.group().rstrip(".,;:!?)\"'*_]"))
@@ -110,12 +113,12 @@ def _is_asked_for(lower: str, start: int, end: int, digits: str | None = None) -
     if not asked:
         return bool(_ASKED.match(lower[end : end + 20].lstrip(" ,.'\"-")))
     between = before[asked[-1].end() :]
-    return not (_YEAR.match(digits) and regex.search(r"\b(?:in|since|of|until|from|by)\s$", between))
+    return not (_YEAR.match(digits) and re.search(r"\b(?:in|since|of|until|from|by)\s$", between))
 
 
 def _digits_of(spoken: str) -> str:
     digits, repeat = "", 1
-    for word in regex.split(r"[\s,-]+", spoken):
+    for word in re.split(r"[\s,-]+", spoken):
         value = _DIGIT_WORDS[word]
         if value < 0:
             repeat = -value

@@ -175,7 +175,9 @@ _CONTROLS = regex.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff"
     r"\ue000-\uf8ff\U000e0000-\U000e007f]"
 )
-_TAGS = regex.compile(r"</?[a-z][a-z0-9]{0,15}(?:\s[^<>\n]{0,200})?/?>|```|!?\[[^\]\n]{0,120}\]\([^)\n]{0,200}\)|&#?\w{2,8};", regex.I)
+_TAGS = regex.compile(
+    r"</?[a-z][a-z0-9]{0,15}(?:\s[^<>\n]{0,200})?/?>|```|!?\[[^\]\n]{0,120}\]\([^)\n]{0,200}\)|&#?\w{2,8};", regex.I
+)
 
 
 def _form(text: str) -> list[ProblemSpan]:
@@ -193,7 +195,9 @@ def _form(text: str) -> list[ProblemSpan]:
 
 # --- loops: small models fall into them ---
 
-_EMPHASIS = frozenset("very really so no yes yeah yep ha haha hee hey bye knock there ok okay many la oh well much never on".split())
+_EMPHASIS = frozenset(
+    "very really so no yes yeah yep ha haha hee hey bye knock there ok okay many la oh well much never on".split()
+)
 _SAME_WORD = regex.compile(r"\b(\w{1,30})(?:\W{1,3}\1\b){2,200}", regex.I)
 _SAME_PHRASE = regex.compile(r"\b(\w{1,30}(?:\W{1,3}\w{1,30}){1,11})(?:\W{1,4}\1\b){2,60}", regex.I)
 _SAME_CHARACTER = regex.compile(r"([^\s.\d_=-])\1{11,}|([.\d_=-])\2{40,}")
@@ -261,7 +265,12 @@ def _language(sentence: str, tail: str) -> list[ProblemSpan]:
     if len(words) < 4:
         words = [word.lower() for word in _WORDS.findall(tail)][-8:] + words if tail and _odd(words) else words
     other = sum(word in _OTHER for word in words)
-    if other >= 2 and other > 2 * sum(word in _ENGLISH for word in words) and len(words) >= 3 and other * 5 >= len(words):
+    if (
+        other >= 2
+        and other > 2 * sum(word in _ENGLISH for word in words)
+        and len(words) >= 3
+        and other * 5 >= len(words)
+    ):
         return [_span(0, len(sentence), Problem.OTHER_LANGUAGE, "function-words")]
     return []
 

@@ -112,7 +112,6 @@ class Rule(Frozen):
     """Whether it may stand in quotation marks as somebody else's words."""
 
 
-
 class _RuleFile(Frozen):
     problem: Problem
     about: str
@@ -140,6 +139,8 @@ _SPACE = r"\W{1,5}"
 _GAP = r"(?:[^\w.!?;\n]{{1,5}}\w[\w']{{0,23}}){{0,{n}}}?"
 _START = r"(?:(?<=[.!?;:\n]\W)|(?<=[.!?;:\n])|\A)\W{0,5}"
 _END = r"(?=\W{0,5}(?:[.!?;:\n]|\Z))"
+_WORD_START = r"(?<!\w)"
+_OPENING = re.compile(r"(?<!\w)[\w\[\ue000-\ue0ff]")
 _OPEN, _CLOSE = 0xE000, 0xE100
 """Private-use characters that stand before and after each phrase of a marked list; to a pattern they are mere marks."""
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
@@ -171,12 +172,63 @@ class _Vocabulary:
         if _REFUSED.search(_CLASS.sub("", pattern)):
             raise ValueError("repeats need an upper bound, e.g. {0,4} or <4>, and groups cannot be named")
         body = re.sub(r"(?<!\\)\((?!\?)", "(?:", re.sub(r"<([a-z_]+|\d)>", self._named, pattern))
-        head, tail = r"(?<!\w)", r"(?!\w)"
+        head, tail = _WORD_START, r"(?!\w)"
         if body.startswith("^"):
             head, body = _START, body[1:]
         if body.endswith("$"):
             body, tail = body[:-1], _END
         return f"{head}(?:{body.replace(' ', _SPACE)}){tail}"
+
+    def openings(self, pattern: str) -> frozenset[str] | None:
+        """The keys (see ``_key``) under which a match can begin; ``None``: anywhere."""
+        if pattern.startswith("^"):
+            return None
+        found, at = self._openings_of(pattern, 0)
+        if at != len(pattern):
+            raise ValueError(f"there is a bracket too many at {pattern[at:]!r}")
+        keys = {"".join(key) if key and "" not in key else None for key in found}
+        return None if None in keys else frozenset(key if len(key) == 2 else key + " " for key in keys if key)
+
+    def _openings_of(self, pattern: str, at: int) -> tuple[set[tuple[str, ...]], int]:
+        """First characters, at most two, of what ``pattern[at:]`` matches up to its bracket; "" stands for anything."""
+        every: set[tuple[str, ...]] = set()
+        so_far: set[tuple[str, ...]] = {()}
+        while at < len(pattern) and pattern[at] != ")":
+            if pattern[at] == "|":
+                every |= so_far
+                so_far, at = {()}, at + 1
+                continue
+            item, at = self._opening_item(pattern, at)
+            optional = re.compile(r"\?|\{0?,\d+\}\??").match(pattern, at)
+            counted = optional or re.compile(r"\{\d+(?:,\d+)?\}\??").match(pattern, at)
+            at = counted.end() if counted else at
+            grown = {key if _is_sure(key) else (key + more)[:2] for key in so_far for more in item}
+            so_far = grown | so_far if optional else grown
+        return every | so_far, at
+
+    def _opening_item(self, pattern: str, at: int) -> tuple[set[tuple[str, ...]], int]:
+        character = pattern[at]
+        if character == "(":
+            if pattern.startswith("(?", at):
+                return {("",)}, _bracket_end(pattern, at)
+            found, end = self._openings_of(pattern, at + 1)
+            if end == len(pattern):
+                raise ValueError("a bracket is not closed")
+            return found, end + 1
+        if character == "<" and (named := re.compile(r"<([a-z_]+|\d)>").match(pattern, at)):
+            name = named.group(1)
+            if name in self._marks:
+                return {(chr(_OPEN + self._marks[name]), " ")}, named.end()
+            if name in self._short:
+                return self._openings_of("|".join(self._short[name]), 0)[0], named.end()
+            return {("",)}, named.end()
+        if pattern.startswith("\\d", at):
+            return {(digit,) for digit in "0123456789"}, at + 2
+        if character == "\\":
+            return {(pattern[at + 1],) if not pattern[at + 1].isalnum() else ("",)}, at + 2
+        if character == "[" and (kind := _CLASS.match(pattern, at)):
+            return {("",)}, kind.end()
+        return {(character if character.isalnum() or character == "'" else " ",)}, at + 1
 
     def mark(self, text: str) -> _Marked:
         """The text with the phrases of the marked lists between marks."""
@@ -210,6 +262,19 @@ class _Vocabulary:
         return "(?:" + "|".join(self._short[name]) + ")"
 
 
+def _is_sure(key: tuple[str, ...]) -> bool:
+    return len(key) == 2 or bool(key and key[-1] in ("", " "))
+
+
+def _bracket_end(pattern: str, at: int) -> int:
+    depth = 0
+    for i in range(at, len(pattern)):
+        depth += (pattern[i] == "(") - (pattern[i] == ")")
+        if depth == 0:
+            return i + 1
+    raise ValueError("a bracket is not closed")
+
+
 class _Marked(NamedTuple):
     """A text with marks, and where in it they stand."""
 
@@ -238,6 +303,7 @@ class _Compiled:
         self._rule = rule
         self._before = rule.unless_before + (shared if rule.negatable else ())
         self._expand = vocabulary.expand
+        self.patterns = rule.any
         self.sources = [vocabulary.expand(pattern) for pattern in rule.any]
         for patterns in (rule.given, rule.near, rule.unless, self._before, rule.unless_after):
             for pattern in patterns:
@@ -270,6 +336,11 @@ class _Compiled:
     @cached_property
     def _unless_after(self) -> re.Pattern[str] | None:
         return self._one(self._rule.unless_after)
+
+    def warm(self) -> None:
+        """Compile now."""
+        for part in (self._search, self._given, self._near, self._unless, self._unless_before, self._unless_after):
+            del part
 
     def hits(self, text: str, new_from: int, context: str) -> Iterator[tuple[int, int]]:
         """Spans in the marked text that reach past ``new_from``."""
@@ -310,20 +381,63 @@ class _Compiled:
         )
 
 
+def _key(opening: str) -> str:
+    """Where a phrase that begins so is filed: its first two characters, marks as a space."""
+    if len(opening) == 1 or opening[0] >= chr(_OPEN):
+        return opening[0] + " "
+    return opening if opening[1].isalnum() or opening[1] == "'" else opening[0] + " "
+
+
 class Rules:
-    """All rules. ``find`` is linear in the text."""
+    """All rules. ``find`` is linear in the text.
+
+    Most sentences are good, so rules are found by how their phrases begin: at each word only the few alternatives run
+    that can start with its first two characters.
+    """
 
     def __init__(self, compiled: list[_Compiled], vocabulary: _Vocabulary) -> None:
         self._rules = compiled
         self._vocabulary = vocabulary
-        by_problem: dict[Problem, list[_Compiled]] = {}
-        for rule in compiled:
-            by_problem.setdefault(rule.problem, []).append(rule)
-        # Most sentences are good: one search a problem says so, and the single rules run only where it does not.
-        self._sieves = [
-            (re.compile("|".join(source for rule in rules for source in rule.sources)), rules)
-            for rules in by_problem.values()
-        ]
+        at_starts: dict[int, list[str]] = {}
+        self._by_opening: dict[str, dict[int, list[str]]] = {}
+        self._compiled_openings: dict[str, tuple[re.Pattern[str], list[int]]] = {}
+        for number, rule in enumerate(compiled):
+            for pattern, source in zip(rule.patterns, rule.sources, strict=True):
+                keys = vocabulary.openings(pattern)
+                if keys is None:
+                    at_starts.setdefault(number, []).append(source)
+                    continue
+                for key in keys:
+                    self._by_opening.setdefault(key, {}).setdefault(number, []).append(source)
+        self._at_starts = list(at_starts)
+        starts = [source.removeprefix(_START) for sources in at_starts.values() for source in sources]
+        self._start = re.compile(f"{_START}(?:{'|'.join(starts)})") if starts else None
+
+    def warm(self) -> None:
+        """Compile everything now instead of at first use; takes about a second.
+
+        Raises:
+            re.error: for a broken pattern.
+        """
+        for key in self._by_opening:
+            self._opening(key)
+        for rule in self._rules:
+            rule.warm()
+
+    def _opening(self, key: str) -> tuple[re.Pattern[str], list[int]] | None:
+        known = self._compiled_openings.get(key)
+        if known is None and (rules := self._by_opening.get(key)):
+            sources = [source.removeprefix(_WORD_START) for these in rules.values() for source in these]
+            known = self._compiled_openings[key] = (re.compile("|".join(sources)), list(rules))
+        return known
+
+    def _suspects(self, text: str) -> list[int]:
+        found = set(self._at_starts if self._start and self._start.search(text) else ())
+        for match in _OPENING.finditer(text):
+            opening = self._opening(_key(text[match.start() : match.start() + 2]))
+            if opening is not None and not found.issuperset(opening[1]) and opening[0].match(text, match.start()):
+                found.update(opening[1])
+        return sorted(found)
 
     def __len__(self) -> int:
         return len(self._rules)
@@ -337,14 +451,10 @@ class Rules:
             context: the person's last message, in canonical spelling.
         """
         marked = self._vocabulary.mark(text)
-        suspected = [rules for sieve, rules in self._sieves if sieve.search(marked.text)]
-        if not suspected:
-            return []
         border, said = marked.forth(new_from), self._vocabulary.mark(context).text
         return [
             Hit(start=marked.back(start), end=marked.back(end), problem=rule.problem, rule=rule.name)
-            for rules in suspected
-            for rule in rules
+            for rule in (self._rules[number] for number in self._suspects(marked.text))
             for start, end in rule.hits(marked.text, border, said)
         ]
 
@@ -377,18 +487,8 @@ def load_rules(folder: Path = DATA) -> Rules:
         raise RulesError(f"{folder}: holds no rules; expected files such as diagnosis.yaml")
     try:
         return Rules(compiled, vocabulary)
-    except re.error as error:
-        raise RulesError(f"{folder}: {_first_broken(compiled)}: {error}") from None
-
-
-def _first_broken(compiled: list[_Compiled]) -> str:
-    for rule in compiled:
-        for source in rule.sources:
-            try:
-                re.compile(source)
-            except re.error:
-                return f"rule {rule.name}"
-    return "rules"
+    except ValueError as error:
+        raise RulesError(f"{folder}: {error}") from None
 
 
 @cache
