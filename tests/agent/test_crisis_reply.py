@@ -76,7 +76,10 @@ class TestTheFirstReply:
         assert [line.id for line in answer.card.lines if line.name in answer.text] == ["gb-samaritans", "gb-shout"]
 
     def test_offers_a_way_to_write_beside_a_way_to_speak(self) -> None:
-        assert "call 116 123 (Samaritans), or text SHOUT to 85258" in reply(ELEVATED, SUICIDE).text
+        answer = reply(ELEVATED, PSYCHOSIS)
+        assert answer.card is not None
+        assert [line.written for line in answer.card.lines[:3]] == [False, False, True]
+        assert "call 111 (NHS 111, mental health option), or text SHOUT to 85258 (Shout)" in answer.text
 
     def test_ends_open(self) -> None:
         for category, level, subject in product(Category, CRISES, Subject):
@@ -228,10 +231,13 @@ class TestTheNextReplies:
         assert texts.count(NOTICE) == 1
 
     def test_a_long_crisis_keeps_the_progress_small(self) -> None:
-        progress = Progress()
-        for turn in range(200):
-            progress = reply(ELEVATED, list(Category)[turn % 8], progress=progress, seed=turn).progress
-        assert len(progress.said) <= REMEMBERED
+        progress, moves = Progress(), set[str]()
+        for seed, level, subject, category in product(range(4), CRISES, Subject, Category):
+            fresh = progress.model_copy(update={"categories": ()})
+            answer = reply(level, category, subject=subject, progress=fresh, seed=seed)
+            progress, moves = answer.progress, moves | set(answer.move_ids)
+        assert len(moves) > REMEMBERED
+        assert len(progress.said) == REMEMBERED
         assert len(progress.model_dump_json()) < 8000
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from warmline.guards.hotlines import (
@@ -37,6 +38,19 @@ def written(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "ours.yaml"
     path.write_text(text, "utf-8")
     return path
+
+
+def line(id: str, **fields: Any) -> Hotline:
+    given: dict[str, Any] = {
+        "id": id,
+        "country": "FJ",
+        "name": "A line",
+        "topics": (LineTopic.SUICIDE,),
+        "contacts": (Contact(method=Method.CALL, value="123 456"),),
+        "languages": ("en",),
+        "source": "https://example.org",
+    }
+    return Hotline(**{**given, **fields})
 
 
 class TestShippedData:
@@ -150,8 +164,8 @@ class TestLines:
         assert any(line.written for line in DIRECTORY.lines(country, [Category.SUICIDE]))
 
     def test_a_line_for_everybody_goes_before_one_for_some(self) -> None:
-        ids = [line.id for line in DIRECTORY.lines("US", [Category.SUICIDE])]
-        assert ids.index("us-crisis-text-line") < ids.index("us-veterans")
+        directory = Directory([line("fj-a", audience=(Audience.VETERANS,)), line("fj-b")])
+        assert [found.id for found in directory.lines("FJ", [Category.SUICIDE])] == ["fj-b", "fj-a"]
 
     def test_emergency_numbers_stand_apart(self) -> None:
         shown = [line for category in Category for line in DIRECTORY.lines("DE", [category], limit=20)]
@@ -168,22 +182,11 @@ class TestLines:
         assert [line.id for line in DIRECTORY.lines("IS", [Category.SUICIDE])] == ["is-1717", "zz-find-a-helpline"]
 
     def test_checked_goes_first_among_equals(self) -> None:
-        def line(id: str, confidence: Confidence) -> Hotline:
-            verified = date(2026, 1, 1) if confidence is Confidence.CHECKED else None
-            return Hotline(
-                id=id,
-                country="FJ",
-                name="A line",
-                topics=(LineTopic.SUICIDE,),
-                contacts=(Contact(method=Method.CALL, value="123 456"),),
-                languages=("en",),
-                source="https://example.org",
-                verified=verified,
-                confidence=confidence,
-            )
+        checked = line("fj-b", verified=date(2026, 1, 1), confidence=Confidence.CHECKED)
+        assert Directory([line("fj-a"), checked]).lines("FJ", [Category.SUICIDE])[0].id == "fj-b"
 
-        directory = Directory([line("fj-a", Confidence.UNCHECKED), line("fj-b", Confidence.CHECKED)])
-        assert directory.lines("FJ", [Category.SUICIDE])[0].id == "fj-b"
+    def test_the_order_of_the_file_decides_the_rest(self) -> None:
+        assert Directory([line("fj-b"), line("fj-a")]).lines("FJ", [Category.SUICIDE])[0].id == "fj-b"
 
 
 class TestKnownContacts:
