@@ -13,7 +13,7 @@ def run(settings: Settings, country: str | None = None) -> int:
 
     Args:
         settings: where conversations are kept, which model answers, which theme is used.
-        country: ISO 3166-1 alpha-2 for the hotlines; wins over the settings and over what was chosen on the first screen.
+        country: ISO 3166-1 alpha-2 for the hotlines; wins over the settings and over what the first screen asked.
     """
     from ...agent.support import SupportAgent
     from .app import ChatApp

@@ -11,11 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.actions import SkipAction
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Input, TextArea
 
 from . import words
 from .card import ContactRow
@@ -49,11 +47,11 @@ class ChatApp(App[None]):
     CSS_PATH = "chat.tcss"
     TITLE = "Warmline"
     ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (60, "-medium"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (18, "-tall")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-medium"), (100, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (18, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1", "help", show=False, priority=True),
-        Binding("question_mark", "help_at_empty", show=False, priority=True),
+        # A field that is being written in takes the question mark for itself.
+        Binding("f1,question_mark", "help", show=False, priority=True),
         Binding("f4", "country", show=False, priority=True),
         Binding("ctrl+t", "theme", show=False, priority=True),
         Binding("ctrl+c", "interrupt", show=False, priority=True),
@@ -190,19 +188,15 @@ class ChatApp(App[None]):
         if isinstance(self.screen, Help):
             self.pop_screen()
             return
+        self.push_screen(Help(self.help_card()))
+
+    def help_card(self) -> CrisisCard | None:
+        """The lines of the country; None when the directory cannot be read."""
         try:
-            card = self.agent.hotlines(self.country)
+            return self.agent.hotlines(self.country)
         except Exception as error:
             self.log.error(f"the hotline directory cannot be read: {error}")
-            card = None
-        self.push_screen(Help(card))
-
-    def action_help_at_empty(self) -> None:
-        """``?`` opens help, unless it is part of what the person writes."""
-        focused = self.focused
-        if (isinstance(focused, TextArea) and focused.text) or (isinstance(focused, Input) and focused.value):
-            raise SkipAction
-        self.action_help()
+            return None
 
     def on_contact_row_copied(self, event: ContactRow.Copied) -> None:
         """Say what lies on the clipboard now."""

@@ -45,8 +45,8 @@ class ContactRow(Static, can_focus=True):
 
         value: str
 
-    def __init__(self, verb: str, value: str, extra: str = "") -> None:
-        super().__init__(markup=False)
+    def __init__(self, verb: str, value: str, extra: str = "", *, classes: str | None = None) -> None:
+        super().__init__(markup=False, classes=classes)
         self.value = clean(value)
         self._verb, self._extra = clean(verb), clean(extra)
 
@@ -85,30 +85,22 @@ class CardView(Vertical):
     def compose(self) -> ComposeResult:
         card = self.card
         yield Static(Content.styled(clean(card.title), "bold"), classes="card-title")
-        urgent = card.level is RiskLevel.IMMINENT
-        if urgent:
-            yield from self._emergency()
+        if card.emergency:
+            yield ContactRow(words.EMERGENCY, card.emergency, classes="emergency")
         for line in card.lines:
             yield Static(_heading(line), classes="line-name")
             yield from _rows(line)
             if line.note:
                 yield Static(clean(line.note), classes="line-note", markup=False)
-        if not urgent:
-            yield from self._emergency()
         foot = [words.UNCHECKED] if any(not line.checked for line in card.lines) else []
         yield Static("\n".join((*foot, clean(card.notice), self._hint)), classes="card-foot", markup=False)
 
-    def _emergency(self) -> Iterator[Static]:
-        if self.card.emergency:
-            row = ContactRow(words.EMERGENCY, self.card.emergency)
-            row.add_class("emergency")
-            yield row
-
     def focus_first(self) -> None:
-        """Put the keyboard on the first number."""
-        for row in self.query(ContactRow):
-            row.focus()
-            break
+        """Put the keyboard on the first line; on the emergency number when life is in danger."""
+        urgent = self.card.level is RiskLevel.IMMINENT
+        rows = list(self.query(ContactRow) if urgent else self.query("ContactRow").exclude(".emergency"))
+        if rows:
+            rows[0].focus()
 
 
 def _heading(line: Hotline) -> Content:

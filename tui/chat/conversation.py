@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events
@@ -102,7 +101,7 @@ class Conversation(Screen[None]):
     def on_mount(self) -> None:
         """An empty page and the keyboard in the box."""
         self.prompt.focus()
-        self.log_view.reply(words.GREETING)
+        self.log_view.greet()
         self.log_view.follow()
         self._draw_top()
 
@@ -200,6 +199,7 @@ class Conversation(Screen[None]):
         except Exception as error:  # the agent tells what fails inside; this is what fails around it
             self.log_view.note(f"{words.FAILED}\n({_reason(error)})")
             told = self._not_sent(turn, words.MARK_NOT_SENT)
+            self._offer_people()
         finally:
             if self._turn is turn:
                 self._turn = None
@@ -263,6 +263,11 @@ class Conversation(Screen[None]):
         turn.said.set_mark(mark)
         return words.TEXT_IS_BACK if self.prompt.give_back(turn.text) else ""
 
+    def _offer_people(self) -> None:
+        """Nobody could judge the message: people to talk to, in case it was meant for one."""
+        if self.log_view.last_card is None and (card := self.chat.help_card()):
+            self.log_view.card(card)
+
     async def stop(self) -> None:
         """End what is running, and wait until what was shown is stored."""
         turn = self._turn
@@ -317,7 +322,7 @@ class Conversation(Screen[None]):
         await self.stop()
         self._session, self._title = None, words.NEW
         await self.log_view.show(())
-        self.log_view.reply(words.GREETING)
+        self.log_view.greet()
         self._draw_top()
         await self.refresh_list()
         self._leave_sidebar()

@@ -72,13 +72,17 @@ class ConversationLog(VerticalScroll, can_focus=False):
         cards = self.query(CardView)
         return cards.last() if cards else None
 
-    def yours(self, text: str, mark: str = "") -> Said:
+    def yours(self, text: str) -> Said:
         """Show what the person wrote."""
-        return self._put(Said(words.YOU, text, mark=mark, classes="yours"))
+        return self._put(Said(words.YOU, text, classes="yours"))
 
-    def reply(self, text: str = "", mark: str = "") -> Said:
+    def reply(self) -> Said:
         """Begin a reply of the agent."""
-        return self._put(Said(words.AGENT, text, mark=mark, classes="reply"))
+        return self._put(Said(words.AGENT, "", classes="reply"))
+
+    def greet(self) -> Said:
+        """The first words on an empty page; they are not part of the conversation."""
+        return self._put(Said(words.AGENT, words.GREETING, classes="reply greeting"))
 
     def note(self, text: str) -> Said:
         """Say something about the chat itself."""

@@ -53,6 +53,10 @@ class Prompt(TextArea):
         """Break the line without sending."""
         self._replace_via_keyboard("\n", *self.selection)
 
+    def check_consume_key(self, key: str, character: str | None = None) -> bool:
+        """In the empty box ``?`` asks for help; anywhere else it is a letter like any other."""
+        return super().check_consume_key(key, character) and not (key == "question_mark" and not self.text)
+
     async def _on_key(self, event: events.Key) -> None:
         if event.key == "enter":
             event.stop()

@@ -27,6 +27,18 @@ Countries = Sequence[tuple[str, str]]
 _NOWHERE = "nowhere"
 
 
+class CountryFilter(Input):
+    """The first letters of a country."""
+
+    def __init__(self) -> None:
+        super().__init__(placeholder=words.COUNTRY_FILTER, id="filter", compact=True)
+        self.cursor_blink = False
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """While it is empty, ``?`` asks for help."""
+        return super().check_consume_key(key, character) and not (key == "question_mark" and not self.value)
+
+
 class CountryChoice(Vertical):
     """Type to filter, Up and Down to choose, Enter to take."""
 
@@ -41,9 +53,7 @@ class CountryChoice(Vertical):
         self._countries: Countries = ()
 
     def compose(self) -> ComposeResult:
-        filter_ = Input(placeholder=words.COUNTRY_FILTER, id="filter", compact=True)
-        filter_.cursor_blink = False
-        yield filter_
+        yield CountryFilter()
         choices = OptionList(markup=False, compact=True, id="countries")
         choices.can_focus = False  # the keyboard stays in the filter
         yield choices

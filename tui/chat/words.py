@@ -1,4 +1,4 @@
-"""What the chat says by itself, in one place, so that it can be read as copy. Nothing here answers a person's message."""
+"""What the chat says by itself, in one place, so that it can be read as copy. Nothing here answers a message."""
 
 from __future__ import annotations
 
