@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, field_validator, model_validator
@@ -352,8 +351,11 @@ class Directory:
         return next((entry.number for entry in entries if entry.number), None)
 
     def all_lines(self, country: str | None) -> tuple[Hotline, ...]:
-        """Every entry of a country in the order of its file, emergency numbers too; else the international ones."""
-        return tuple(self._by_country.get(_code(country) or "") or self._by_country.get(INTERNATIONAL, ()))
+        """Every entry of a country in the order of its file, emergency numbers too; without lines, also the
+        international ones."""
+        here = self._by_country.get(_code(country) or "", [])
+        has_lines = any(LineTopic.EMERGENCY not in line.topics for line in here)
+        return (*here, *([] if has_lines else self._by_country.get(INTERNATIONAL, [])))
 
     def countries(self) -> tuple[str, ...]:
         """Codes of the countries with lines of their own, by code."""
@@ -515,9 +517,9 @@ class _Known:
                             self._keywords.setdefault(key, set()).add(line.country)
 
     def _add_site(self, url: str, country: str) -> None:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").removeprefix("www.")
-        self._sites.setdefault(host, set()).add((parts.path.rstrip("/"), country))
+        # Every address was checked against _URL when it was read.
+        host, _, path = url.removeprefix("https://").removeprefix("www.").partition("/")
+        self._sites.setdefault(host.lower(), set()).add((f"/{path}".rstrip("/"), country))
 
     def has(self, text: str, country: str | None) -> bool:
         def right(countries: Iterable[str]) -> bool:

@@ -110,6 +110,19 @@ class TestShippedData:
     def test_violence_gets_the_police_where_they_have_their_own_number(self, country: str, number: str) -> None:
         assert DIRECTORY.emergency(country, [Category.VIOLENCE]) == number
 
+    def test_a_country_without_lines_may_still_have_its_emergency_number(self) -> None:
+        assert "VN" not in DIRECTORY.countries()
+        assert DIRECTORY.emergency("VN") == "115"
+        assert DIRECTORY.lines("VN")[0].country == "ZZ"
+        assert [line.id for line in DIRECTORY.all_lines("VN")][:3] == [
+            "vn-emergency",
+            "vn-police",
+            "zz-find-a-helpline",
+        ]
+
+    def test_an_unknown_country_has_no_emergency_number(self) -> None:
+        assert DIRECTORY.emergency(None) is None
+
     def test_the_country_list_is_all_of_iso_3166(self) -> None:
         assert len(country_names()) == 249 + 2  # and Kosovo, and everywhere
         assert country_names()["NO"] == "Norway"
