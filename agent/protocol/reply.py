@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from ...guards.hotlines import INTERNATIONAL, Directory, Hotline
+from ...guards.hotlines import INTERNATIONAL, Directory, Hotline, country_in
 from ...guards.types import Category, Frozen, RiskLevel, Subject, Verdict
 from ..copy import Copy, choose
 from ..events import CrisisCard
@@ -48,7 +48,7 @@ class Progress(Frozen):
     """Categories that were answered, in the order they came."""
     subject: Subject = Subject.SELF
     country: str | None = None
-    """The country the last card was made for."""
+    """The country the last card was made for; also when the person named it only in an answer."""
     offered: tuple[str, ...] = ()
     """Ids of the hotlines that were shown."""
     said: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Progress(Frozen):
 
     def stepped_down(self) -> Progress:
         """The state after the crisis: the next one starts afresh, with its lines and its AI notice, in other words."""
-        return Progress(asked=self.asked, said=self.said)
+        return Progress(asked=self.asked, said=self.said, country=self.country)
 
 
 class CrisisReply(Frozen):
@@ -94,10 +94,12 @@ def crisis_reply(
     when the person asks for them or the country has become known; otherwise the reply is short and repeats no number.
 
     Args:
-        text: the person's message; only read for a request for the numbers.
-        country: ISO 3166-1 alpha-2, or None when not known: then it is asked for, once.
+        text: the person's message; only read for a request for the numbers and for the country that was asked for.
+        country: ISO 3166-1 alpha-2, or None when not known: then it is asked for, once, and the answer is kept in
+            ``progress.country``.
         seed: picks among variants; the same seed gives the same words.
     """
+    country = country or progress.country or (country_in(text) if progress.asked_country else None)
     level = max(RiskLevel.ELEVATED, verdict.level, risk.level)
     fresh = tuple(c for c in verdict.categories if c not in progress.categories) if verdict.crisis else ()
     subject = verdict.subject if verdict.crisis or not progress.open else progress.subject
@@ -225,7 +227,7 @@ def _card(
 def _woven(card: CrisisCard) -> tuple[Hotline, ...]:
     """The two lines named in the text: the best one, and one to write to where the best must be spoken to."""
     first, *rest = card.lines
-    written = (line for line in rest if line.written and not first.written)
+    written = (line for line in rest if line.writes_first and not first.writes_first)
     return (first, *[next(written, None) or line for line in rest[:1]])
 
 

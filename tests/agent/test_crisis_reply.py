@@ -86,6 +86,9 @@ class TestTheFirstReply:
             last = reply(level, category, subject=subject).text.split("\n\n")[-1]
             assert "?" in last or re.search(r"Tell me|Keep writing", last)
 
+    def test_names_a_line_to_write_to_only_by_how_to_write_to_it(self) -> None:
+        assert "Tele-MANAS" in reply(ELEVATED, ABUSE, country="IN").text  # and not one whose chat the text leaves out
+
     def test_puts_suicide_before_what_else_is_there(self) -> None:
         answer = reply(ELEVATED, ABUSE, SUICIDE)
         assert answer.move_ids[0].startswith("crisis.suicide.self.elevated.hear")
@@ -143,6 +146,21 @@ class TestWithoutACountry:
     def test_the_lines_of_the_new_country_come_once(self) -> None:
         second = calm(reply(ELEVATED, SUICIDE, country=None).progress, "germany", country="DE")
         assert calm(second.progress, "ok", country="DE").card is None
+
+    def test_the_answer_is_understood_even_when_the_app_does_not_set_it(self) -> None:
+        first = reply(ELEVATED, SUICIDE, country=None)
+        second = calm(first.progress, "I'm in Ireland", country=None)
+        assert second.card is not None
+        assert (second.card.country, second.progress.country) == ("IE", "IE")
+        assert calm(second.progress, "ok", country=None).card is None
+
+    def test_a_country_that_is_only_talked_about_is_not_taken_for_the_answer(self) -> None:
+        assert reply(ELEVATED, SUICIDE, text="since I came back from France", country=None).progress.country is None
+
+    def test_what_the_app_sets_later_wins(self) -> None:
+        first = reply(ELEVATED, SUICIDE, country=None)
+        second = calm(first.progress, "Ireland", country=None)
+        assert calm(second.progress, "ok", country="FR").progress.country == "FR"
 
     def test_a_country_without_lines_is_told_so_and_not_asked_for(self) -> None:
         text = reply(ELEVATED, SUICIDE, country="TV").text

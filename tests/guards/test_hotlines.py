@@ -17,6 +17,7 @@ from warmline.guards.hotlines import (
     Hotline,
     LineTopic,
     Method,
+    country_in,
     country_names,
     find_country,
 )
@@ -325,6 +326,30 @@ class TestCountries:
     )
     def test_what_a_person_types_finds_the_country(self, text: str, code: str | None) -> None:
         assert find_country(text) == code
+
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [
+            ("I'm in Germany", "DE"),
+            ("germany, near berlin", "DE"),
+            ("the UK", "GB"),
+            ("i live in the united states", "US"),
+            ("US", "US"),
+            ("from South Korea", "KR"),
+            ("scotland", "GB"),
+            ("usa", "US"),
+            ("no", None),
+            ("NO", None),
+            ("me", None),
+            ("it is", None),
+            ("germ", None),
+            ("please just help us in here", None),
+            ("France or Spain, I move around", None),
+            ("I don't want to say", None),
+        ],
+    )
+    def test_an_answer_names_its_country(self, text: str, code: str | None) -> None:
+        assert country_in(text) == code
 
     def test_a_code_that_is_none_is_refused(self) -> None:
         with pytest.raises(ValueError, match="'xq' is no country code"):
