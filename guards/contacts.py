@@ -1,7 +1,7 @@
 """Where a text names a way to reach somebody: phone numbers, short codes, e-mail and web addresses.
 
-It only finds them, and would rather take a number for a phone number than miss one. Whether a contact is real is for the
-directory to say: models invent phone numbers, and a person in danger will ring them.
+It only finds them, and would rather take a number for a phone number than miss one. Whether a contact is real is for
+the directory to say: models invent phone numbers, and a person in danger will ring them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class FoundContact(NamedTuple):
 
 
 _DIGIT_WORDS = {
-    w: d for d, w in enumerate("zero one two three four five six seven eight nine".split())
+    w: d for d, w in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 } | {"oh": 0, "nought": 0, "double": -2, "triple": -3}  # fmt: skip
 _WORD = "|".join(_DIGIT_WORDS)
 

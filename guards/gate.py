@@ -1,6 +1,6 @@
 """The sentence gate: lets a streamed reply through one checked sentence at a time.
 
-It decides only *when* a sentence may be seen; *whether* is the guard's verdict. It never shows a text and takes it back.
+It decides only *when* a sentence may be seen; *whether* is the guard's verdict. It never takes back what it showed.
 """
 
 from __future__ import annotations
