@@ -73,6 +73,8 @@ async def support(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, 
     messages = build_messages(state.get("history", ()), state["text"], safety_question=question)
     shown, problems = "", ()
     try:
+        if not getattr(parts.model, "loaded", True):  # an embedded model: its weights come before any clock runs
+            await asyncio.to_thread(parts.model.load)  # pyright: ignore[reportAttributeAccessIssue]
         async with (
             aclosing(stream_text(parts.model, messages, parts.limits)) as chunks,
             aclosing(gate(chunks, parts.output_guard, context=state["text"])) as sentences,
@@ -94,7 +96,7 @@ async def check(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, An
     context, parts = runtime.context, runtime.context.parts
     reply, problems = state.get("reply", ""), state.get("problems", ())
     if reply.strip():
-        whole = await asyncio.to_thread(parts.output_guard.check, reply, context=state["text"], whole=True)
+        whole = parts.output_guard.check(reply, context=state["text"], whole=True)
         problems += (*(f"output:{problem}" for problem in whole.problems), *_named("guard", whole.error))
     endings: list[str] = []
     if problems:
