@@ -191,6 +191,15 @@ async def test_nothing_stays_in_the_terminal_after_an_ordinary_talk(room):
     assert chat.app.parting_words == ""
 
 
+async def test_when_a_part_fails_people_to_talk_to_are_shown(room, tmp_path):
+    broken = tmp_path / "lexicon.yaml"
+    broken.write_text("rules: [")
+    async with room.open(guards={"lexicons": [broken]}) as chat:
+        await chat.send("hello")
+        assert words.MARK_PART_FAILED in chat.marks
+        assert len(chat.cards) == 1
+
+
 # -- help --------------------------------------------------------------------------------------------------------------
 
 
@@ -520,6 +529,6 @@ async def test_a_model_that_cannot_load_is_told_and_help_still_works(room, monke
     monkeypatch.setattr(room.SlowStart, "warm_up", broken)
     async with room.open(agent=room.SlowStart) as chat:
         assert "WARMLINE_MODEL__PATH" in chat.said("note")[0]
-        assert chat.status == words.MODEL_MISSING
+        assert chat.status == words.NOT_LOADED
         await chat.press("f1")
         assert len(chat.cards) == 1

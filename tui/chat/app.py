@@ -71,8 +71,8 @@ class ChatApp(App[None]):
         self.now = now
         self.ready = False
         """True once the agent has loaded, or failed to load, what a reply needs."""
-        self.model_trouble = ""
-        """Why the model cannot answer; empty while it can."""
+        self.trouble = ""
+        """What could not be loaded; empty when all is well."""
         self.last_card: CrisisCard | None = None
         """The newest crisis card of this run."""
         self._state = state or state_file()
@@ -124,8 +124,8 @@ class ChatApp(App[None]):
         try:
             await self.agent.warm_up()
         except Exception as error:
-            self.model_trouble = str(error) or type(error).__name__
-            self.conversation.log_view.note(f"{words.MODEL_MISSING}\n({self.model_trouble})")
+            self.trouble = str(error) or type(error).__name__
+            self.conversation.log_view.note(words.NOT_LOADED_WHY.format(self.trouble))
         self.ready = True
         if not self.conversation.busy:
             self.conversation.tell_idle()

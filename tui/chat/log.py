@@ -25,6 +25,9 @@ W = TypeVar("W", bound=Widget)
 PAGE = 30
 """Turns drawn at once; older ones come on demand, so that a long conversation opens as fast as a short one."""
 
+FIRST_NUMBERS = 9
+"""Rows of a card that are always in sight when it comes: frame, title, emergency number and the first line."""
+
 
 class Said(Static):
     """One message with the name of who said it. Never reads the text as markup."""
@@ -92,7 +95,7 @@ class ConversationLog(VerticalScroll, can_focus=False):
         """Show a card, with its first number in sight."""
         view = CardView(card)
         self._put(view)
-        self.call_after_refresh(self._show_top, view)
+        self.call_after_refresh(self._show_numbers, view)
         return view
 
     def follow(self) -> None:
@@ -122,10 +125,13 @@ class ConversationLog(VerticalScroll, can_focus=False):
         self.mount(widget)
         return widget
 
-    def _show_top(self, view: CardView) -> None:
-        if view.outer_size.height > self.size.height:
-            self.anchor(False)
-            self.scroll_to_widget(view, top=True, animate=False)
+    def _show_numbers(self, view: CardView) -> None:
+        """Where reply and card do not fit together, the first numbers come first, then as much of the reply as fits."""
+        before = self.children[max(0, self.children.index(view) - 1)]
+        top, card = before.virtual_region.y, view.virtual_region
+        if card.bottom - top > self.size.height:
+            self.release_anchor()
+            self.scroll_to(y=max(top, card.y + FIRST_NUMBERS - self.size.height), animate=False)
 
 
 def _drawn(turns: Sequence[TurnRecord]) -> list[Widget]:
