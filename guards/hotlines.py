@@ -224,7 +224,10 @@ class Hotline(Frozen):
         rows += [f"  {contact.say}{f' ({contact.hours})' if contact.hours else ''}" for contact in self.contacts]
         if self.note:
             rows.append(f"  {self.note}")
-        rows.append(f"  checked {self.verified}" if self.checked else "  please confirm at findahelpline.com")
+        if self.checked:
+            rows.append(f"  checked {self.verified}")
+        elif LineTopic.EMERGENCY not in self.topics:  # findahelpline.com lists no ambulances
+            rows.append("  please confirm at findahelpline.com")
         return rows
 
     def _for_whom(self) -> str:

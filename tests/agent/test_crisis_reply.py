@@ -154,6 +154,13 @@ class TestWithoutACountry:
         assert (second.card.country, second.progress.country) == ("IE", "IE")
         assert calm(second.progress, "ok", country=None).card is None
 
+    def test_the_answer_holds_for_the_cards_that_follow(self) -> None:
+        first = reply(ELEVATED, SUICIDE, country=None)
+        second = calm(first.progress, "Ireland", country=None)
+        third = reply(ELEVATED, ABUSE, progress=second.progress, country=None)
+        assert third.card is not None
+        assert third.card.country == "IE"
+
     def test_a_country_that_is_only_talked_about_is_not_taken_for_the_answer(self) -> None:
         assert reply(ELEVATED, SUICIDE, text="since I came back from France", country=None).progress.country is None
 
