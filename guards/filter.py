@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,6 +28,7 @@ _TAIL = 2_000
 _SHORT = 12
 """Words up to which a message is read together with the one before, as people split a sentence over two."""
 _MOST_EVIDENCE = 40
+_MOST_MATCHES = 400
 
 
 class EncoderScores(Frozen):
@@ -120,12 +122,17 @@ class CrisisFilter:
     def _findings(self, text: str) -> list[_Finding]:
         found: dict[tuple[str, int, int], _Finding] = {}
         reach = self.lexicon.negation_reach
+        seen: Counter[str] = Counter()
+        enough: set[str] = set()
         for reading in self.lexicon.read(text):
-            features = self.lexicon.features(reading)
-            matches = self.lexicon.find(reading, features)
+            places = self.lexicon.places(reading)
+            matches = self.lexicon.find(reading, places, enough)
             if not matches:
                 continue
-            scopes = self.lexicon.scopes(reading, features)
+            # In a very long text the hundredth match of a rule says nothing new; this keeps the cost in bounds.
+            seen.update(m.rule.id for m in matches if m.rule)
+            enough = {rule for rule, times in seen.items() if times >= _MOST_MATCHES}
+            scopes = self.lexicon.scopes(reading, places)
             for judged in judge(reading, matches, scopes, reach):
                 if judged.taken_back is None:
                     finding = _finding(judged, reading.span(judged.match.start, judged.match.end), reading.token(judged.match.start + 1))
@@ -320,7 +327,10 @@ def guess_language(text: str) -> str:
         for code, script in _SCRIPTS:
             if 2 * len(script.findall(head)) > letters:
                 return code
-    words = head.split()
-    score = {code: sum(w in stop for w in words) for code, stop in _STOPWORDS.items()}
-    best = max(score, key=lambda code: (score[code], code == "en"))
-    return best if score[best] >= 2 and score[best] > score["en"] else "en"
+    words = set(head.split())
+    english = len(words & _STOPWORDS["en"])
+    if english >= 3:
+        return "en"
+    score = {code: len(words & small) for code, small in _STOPWORDS.items()}
+    best = max(score, key=score.__getitem__)
+    return best if score[best] >= 2 and score[best] > english else "en"

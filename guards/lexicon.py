@@ -6,8 +6,8 @@ It says where a pattern matches; what a match means in its clause is decided in 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
-from .pattern import Choice, PatternError, Sequence, Word, expression, parse, required
+from .pattern import Choice, PatternError, Sequence, Word, expression, longest, parse, required
 from .reading import Reading, Spelling, readings
 from .types import Category, Frozen, RiskLevel
 
@@ -104,6 +104,15 @@ class Exchange(Frozen):
     category: Category
 
 
+class Replies(Frozen):
+    """How people take a worry back, or deny it."""
+
+    denial: Lines
+    """A clear no to a direct question."""
+    retraction: Lines
+    """Taking back what was said, without saying that it is not so."""
+
+
 class LexiconFile(Frozen):
     """One YAML file."""
 
@@ -123,6 +132,7 @@ class LexiconFile(Frozen):
     cues: tuple[Cue, ...] = ()
     combinations: tuple[Combination, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
+    replies: Replies | None = None
 
     @field_validator("rules", "cues", "combinations", "exchanges")
     @classmethod
@@ -165,9 +175,29 @@ class _Pattern:
     kind: Kind
     nodes: Sequence
     needs: tuple[int, ...]
+    """Features, in the order of the pattern; the rarest first in ``rarest``."""
+    rarest: int
+    reach: int
     rule: Rule | Cue | None
     category: Category | None
     _compiled: re.Pattern[str] | None = None
+
+    def near(self, places: Mapping[int, list[int]]) -> bool:
+        """Whether all it needs is there, the first and the last near enough to each other."""
+        if not all(need in places for need in self.needs):
+            return False
+        if len(self.needs) < 2:
+            return True
+        firsts, lasts = places[self.needs[0]], places[self.needs[-1]]
+        i = 0
+        for last in lasts:
+            while i < len(firsts) and firsts[i] < last - self.reach:
+                i += 1
+            if i == len(firsts):
+                return False
+            if firsts[i] <= last:
+                return True
+        return False
 
     def find(self, text: str) -> Iterator[Match]:
         # Compiled when first needed: most of the patterns are ruled out for most texts, and loading stays quick.
@@ -179,17 +209,22 @@ class _Pattern:
             yield Match(self.kind, m.start(), m.end(), self.rule, self.category, who.strip() if who else None)
 
 
-@dataclass(slots=True)
 class _Index:
     """Patterns by the rarest word they need."""
 
-    by_feature: dict[int, list[_Pattern]] = field(default_factory=dict)
+    def __init__(self, patterns: Iterable[_Pattern]) -> None:
+        self._by_feature: dict[int, list[_Pattern]] = {}
+        for pattern in patterns:
+            self._by_feature.setdefault(pattern.rarest, []).append(pattern)
 
-    def find(self, features: set[int], text: str) -> Iterator[Match]:
-        for feature in features & self.by_feature.keys():
-            for pattern in self.by_feature[feature]:
-                if features.issuperset(pattern.needs):
-                    yield from pattern.find(text)
+    def find(self, places: Mapping[int, list[int]], text: str, skip: Set[str] = frozenset()) -> list[Match]:
+        found: list[Match] = []
+        for feature in places.keys() & self._by_feature.keys():
+            for pattern in self._by_feature[feature]:
+                if pattern.near(places) and not (skip and pattern.rule and pattern.rule.id in skip):
+                    found.extend(pattern.find(text))
+        found.sort(key=_place_of)
+        return found
 
 
 class _Features(dict[str, frozenset[int]]):
@@ -241,10 +276,11 @@ class Lexicon:
         table.update(dict.fromkeys(fillers, ""))
         self._known: set[str] = set(table) | set(common)
         self.spelling = Spelling(table, self._known.__contains__)
-        self._ranks = {word: len(common) - i for i, word in enumerate(common)}
+        self._ranks = {word: _COMMON - i for i, word in enumerate(common[:_COMMON])}
         self.combinations: tuple[Combination, ...] = tuple(chain.from_iterable(d.combinations for _, d in loaded))
         self.negation_reach = 4
         self.exchanges: list[tuple[Exchange, tuple[_Pattern, ...], tuple[_Pattern, ...]]] = []
+        self._replies: dict[Literal["retraction", "denial"], list[_Pattern]] = {"retraction": [], "denial": []}
         self._classes: dict[str, Choice] = {}
         self._feature_ids: dict[frozenset[Word], int] = {}
         primary: list[_Pattern] = []
@@ -271,15 +307,16 @@ class Lexicon:
                 asked = tuple(self._patterns("cue", exchange.question, where))
                 answered = tuple(self._patterns("cue", exchange.answer, where))
                 self.exchanges.append((exchange, asked, answered))
+            if data.replies:
+                for name, found in self._replies.items():
+                    found += self._patterns("cue", getattr(data.replies, name), place.at("replies", name))
         words: dict[str, set[int]] = {}
         stems: dict[str, set[int]] = {}
         for options, number in self._feature_ids.items():
             for word in options:
                 (stems if word.stem else words).setdefault(word.text, set()).add(number)
         self._features = _Features(_frozen(words), _frozen(stems))
-        self._primary, self._secondary = _index(primary, self._ranks, self._feature_ids), _index(
-            secondary, self._ranks, self._feature_ids
-        )
+        self._primary, self._secondary = _Index(primary), _Index(secondary)
         self.tags = frozenset(chain.from_iterable(p.rule.tags for p in primary if p.rule))
         for combination in self.combinations:
             if missing := set(combination.all) - self.tags:
@@ -289,26 +326,39 @@ class Lexicon:
         """Canonical text as readings."""
         return readings(text, self.spelling)
 
-    def features(self, reading: Reading) -> set[int]:
-        """Which of the words that patterns need are there."""
-        return set().union(*map(self._features.__getitem__, set(reading.words)))
+    def places(self, reading: Reading) -> dict[int, list[int]]:
+        """Where the words that patterns need stand: feature to word numbers."""
+        found: dict[int, list[int]] = {}
+        features = self._features
+        for at, word in enumerate(filter(None, reading.words)):
+            for feature in features[word]:
+                if feature in found:
+                    found[feature].append(at)
+                else:
+                    found[feature] = [at]
+        return found
 
-    def find(self, reading: Reading, features: set[int]) -> list[Match]:
-        """Rules and cues that fit, in order of place."""
-        return sorted(self._primary.find(features, reading.text), key=_place_of)
+    def find(self, reading: Reading, places: Mapping[int, list[int]], skip: Set[str] = frozenset()) -> list[Match]:
+        """Rules and cues that fit, in order of place; without the rules whose ids are in ``skip``."""
+        return self._primary.find(places, reading.text, skip)
 
-    def scopes(self, reading: Reading, features: set[int]) -> list[Match]:
+    def scopes(self, reading: Reading, places: Mapping[int, list[int]]) -> list[Match]:
         """Idioms and scope cues that fit, in order of place."""
-        return sorted(self._secondary.find(features, reading.text), key=_place_of)
+        return self._secondary.find(places, reading.text)
 
     def answers(self, question: str, answer: str) -> list[Exchange]:
         """Exchanges whose question is asked in ``question`` and answered in ``answer`` (both canonical)."""
-        asked, said = ([r.text for r in self.read(text[-2_000:])] for text in (question, answer))
+        asked, said = ([reading.text for reading in self.read(part)] for part in (question, answer))
         return [
             exchange
             for exchange, questions, answers in self.exchanges
             if _any(questions, asked) and _any(answers, said)
         ]
+
+    def reply(self, text: str) -> Literal["retraction", "denial"] | None:
+        """Whether a message (canonical) takes back or denies; a message that does both takes back."""
+        said = [reading.text for reading in self.read(text)]
+        return next((name for name, patterns in self._replies.items() if _any(patterns, said)), None)
 
     def _parse(self, source: str, place: Callable[[], str]) -> Sequence:
         try:
@@ -317,6 +367,12 @@ class Lexicon:
             raise LexiconError(f"{place()}: pattern {source.strip()!r}: {error}") from None
         self._known.update(_plain_words(nodes))
         return nodes
+
+    def _frequency(self, word: str) -> int:
+        return self._ranks.get(word, 0)
+
+    def _frequency_of(self, word: Word) -> int:
+        return self._ranks.get(word.text, 0)
 
     def _patterns(
         self,
@@ -331,10 +387,14 @@ class Lexicon:
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
             nodes = self._parse(line, place)
-            needs = tuple(
-                self._feature_ids.setdefault(options, len(self._feature_ids)) for options in required(nodes, self._ranks)
-            )
-            patterns.append(_Pattern(kind, nodes, needs, rule, category))
+            needs = required(nodes, self._frequency)
+            # Words that are everywhere rule nothing out; they are asked for only where there is nothing else.
+            telling = [words for words in needs if max(map(self._frequency_of, words)) < _EVERYWHERE]
+            needs = telling or [min(needs, key=lambda words: max(map(self._frequency_of, words)))]
+            rarest = min(needs, key=lambda words: (max(map(self._frequency_of, words)), len(words)))
+            ids = self._feature_ids
+            numbers = tuple(ids.setdefault(words, len(ids)) for words in needs)
+            patterns.append(_Pattern(kind, nodes, numbers, ids[rarest], longest(nodes), rule, category))
         if not patterns:
             raise LexiconError(f"{place()}: no pattern given")
         return patterns
@@ -350,6 +410,11 @@ def load_lexicon(language: str = "en", extra: tuple[Path, ...] = ()) -> Lexicon:
     return Lexicon((SHIPPED / f"{language}.yaml", *extra))
 
 
+_COMMON = 120
+"""How many of the common words count as common when patterns are indexed."""
+_EVERYWHERE = 70
+"""Rank from which a word is in almost every text; the first fifty of the list."""
+
 _SCOPE_KINDS: dict[str, Kind] = {
     "negation": "negation",
     "negation_except": "negation_except",
@@ -362,14 +427,6 @@ _SCOPE_KINDS: dict[str, Kind] = {
     "other_person": "other",
     "breaks": "break",
 }
-
-
-def _index(patterns: list[_Pattern], ranks: Mapping[str, int], ids: Mapping[frozenset[Word], int]) -> _Index:
-    cost = {number: (max(ranks.get(w.text, 0) for w in words), len(words)) for words, number in ids.items()}
-    index = _Index()
-    for pattern in patterns:
-        index.by_feature.setdefault(min(pattern.needs, key=cost.__getitem__), []).append(pattern)
-    return index
 
 
 def _any(patterns: Iterable[_Pattern], texts: list[str]) -> bool:
