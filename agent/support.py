@@ -477,11 +477,19 @@ class Session:
                     ms=shown.ms,
                     first_sentence_ms=shown.first_sentence_ms,
                 )
+                self._remember_country(state)
         except StoreError as error:
             log.error("the reply could not be stored: %s", error)
             self._unwritten = (turn, shown.reply)
             return str(error)
         return None
+
+    def _remember_country(self, state: TurnState) -> None:
+        """Keep the country that the person named when the crisis reply asked for it."""
+        progress = state.get("progress")
+        if self.country is None and progress is not None and progress.country is not None:
+            self._agent.store.set_country(self.id, progress.country)
+            self.country = progress.country
 
 
 def _blank(text: str) -> bool:

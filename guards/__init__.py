@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .conversation import RiskState, advance
     from .filter import CrisisFilter
-    from .hotlines import Directory, Hotline
-    from .lexicon import Lexicon
+    from .hotlines import Contact, Directory, DirectoryError, Hotline, LineTopic
+    from .lexicon import Lexicon, LexiconError
     from .output import OutputGuard
     from .types import Category, Evidence, RiskLevel, Subject, Utterance, Verdict
 
 _HOME = {
     "Category": "types",
+    "Contact": "hotlines",
     "CrisisFilter": "filter",
     "Directory": "hotlines",
+    "DirectoryError": "hotlines",
     "Evidence": "types",
     "Hotline": "hotlines",
     "Lexicon": "lexicon",
+    "LexiconError": "lexicon",
+    "LineTopic": "hotlines",
     "OutputGuard": "output",
     "RiskLevel": "types",
     "RiskState": "conversation",
@@ -34,11 +38,15 @@ _HOME = {
 
 __all__ = [
     "Category",
+    "Contact",
     "CrisisFilter",
     "Directory",
+    "DirectoryError",
     "Evidence",
     "Hotline",
     "Lexicon",
+    "LexiconError",
+    "LineTopic",
     "OutputGuard",
     "RiskLevel",
     "RiskState",

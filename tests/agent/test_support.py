@@ -314,3 +314,12 @@ async def test_events_read_back_from_json(store: Store) -> None:
 
     events = await turn(make(store), CRISIS)
     assert [EVENT.validate_json(event.model_dump_json()) for event in events] == events
+
+
+async def test_the_country_a_person_names_when_asked_is_remembered(store: Store) -> None:
+    agent = make(store)
+    session = await agent.open_session()
+    await collect(session, CRISIS)
+    await collect(session, "Ireland")
+    assert session.country == "IE"
+    assert store.session(session.id).country == "IE"
