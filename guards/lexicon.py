@@ -6,6 +6,7 @@ It says where a pattern matches; what a match means in its clause is decided in 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +17,7 @@ from typing import Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
-from .pattern import Choice, PatternError, Sequence, Word, expression, longest, parse, required
+from .pattern import Choice, PatternError, Sequence, Word, expression, longest, parse, phrase, required
 from .reading import Reading, Spelling, readings
 from .types import Category, Frozen, RiskLevel
 
@@ -182,31 +183,27 @@ class _Pattern:
     category: Category | None
     _compiled: re.Pattern[str] | None = None
 
-    def near(self, places: Mapping[int, list[int]]) -> bool:
-        """Whether all it needs is there, the first and the last near enough to each other."""
+    def find(self, reading: Reading, places: Mapping[int, list[int]]) -> Iterator[Match]:
+        """The matches, looked for only around the rarest word that is needed."""
         if not all(need in places for need in self.needs):
-            return False
-        if len(self.needs) < 2:
-            return True
-        firsts, lasts = places[self.needs[0]], places[self.needs[-1]]
-        i = 0
-        for last in lasts:
-            while i < len(firsts) and firsts[i] < last - self.reach:
-                i += 1
-            if i == len(firsts):
-                return False
-            if firsts[i] <= last:
-                return True
-        return False
-
-    def find(self, text: str) -> Iterator[Match]:
+            return
         # Compiled when first needed: most of the patterns are ruled out for most texts, and loading stays quick.
-        if self._compiled is None:
-            first, *rest = expression(self.nodes).split("(?P<who>")  # the first person named is whom it is about
-            self._compiled = re.compile("(?P<who>".join([first, "(?:".join(rest)]) if rest else first)
-        for m in self._compiled.finditer(text):
-            who = m["who"] if "who" in self._compiled.groupindex else None
-            yield Match(self.kind, m.start(), m.end(), self.rule, self.category, who.strip() if who else None)
+        compiled = self._compiled or self._compile()
+        text, starts, last = reading.text, reading.starts, len(reading.starts) - 1
+        done = -1
+        for at in places[self.rarest]:
+            low, high = max(at - self.reach, done + 1), min(at + self.reach, last - 1)
+            if any(not any(low <= place <= high for place in places[need]) for need in self.needs):
+                continue
+            for m in compiled.finditer(text, starts[low] - 1, starts[high + 1]):
+                who = m["who"] if "who" in compiled.groupindex else None
+                yield Match(self.kind, m.start(), m.end(), self.rule, self.category, who.strip() if who else None)
+                done = max(done, bisect_right(starts, m.end() - 1) - 1)
+
+    def _compile(self) -> re.Pattern[str]:
+        first, *rest = expression(self.nodes).split("(?P<who>")  # the first person named is whom it is about
+        self._compiled = re.compile("(?P<who>".join([first, "(?:".join(rest)]) if rest else first)
+        return self._compiled
 
 
 class _Index:
@@ -217,12 +214,12 @@ class _Index:
         for pattern in patterns:
             self._by_feature.setdefault(pattern.rarest, []).append(pattern)
 
-    def find(self, places: Mapping[int, list[int]], text: str, skip: Set[str] = frozenset()) -> list[Match]:
+    def find(self, reading: Reading, places: Mapping[int, list[int]], skip: Set[str] = frozenset()) -> list[Match]:
         found: list[Match] = []
         for feature in places.keys() & self._by_feature.keys():
             for pattern in self._by_feature[feature]:
-                if pattern.near(places) and not (skip and pattern.rule and pattern.rule.id in skip):
-                    found.extend(pattern.find(text))
+                if not (skip and pattern.rule and pattern.rule.id in skip):
+                    found.extend(pattern.find(reading, places))
         found.sort(key=_place_of)
         return found
 
@@ -282,6 +279,7 @@ class Lexicon:
         self.exchanges: list[tuple[Exchange, tuple[_Pattern, ...], tuple[_Pattern, ...]]] = []
         self._replies: dict[Literal["retraction", "denial"], list[_Pattern]] = {"retraction": [], "denial": []}
         self._classes: dict[str, Choice] = {}
+        self._phrases: dict[str, Sequence] = {}
         self._feature_ids: dict[frozenset[Word], int] = {}
         primary: list[_Pattern] = []
         secondary: list[_Pattern] = []
@@ -330,7 +328,7 @@ class Lexicon:
         """Where the words that patterns need stand: feature to word numbers."""
         found: dict[int, list[int]] = {}
         features = self._features
-        for at, word in enumerate(filter(None, reading.words)):
+        for at, word in enumerate(reading.words):
             for feature in features[word]:
                 if feature in found:
                     found[feature].append(at)
@@ -340,15 +338,15 @@ class Lexicon:
 
     def find(self, reading: Reading, places: Mapping[int, list[int]], skip: Set[str] = frozenset()) -> list[Match]:
         """Rules and cues that fit, in order of place; without the rules whose ids are in ``skip``."""
-        return self._primary.find(places, reading.text, skip)
+        return self._primary.find(reading, places, skip)
 
     def scopes(self, reading: Reading, places: Mapping[int, list[int]]) -> list[Match]:
         """Idioms and scope cues that fit, in order of place."""
-        return self._secondary.find(places, reading.text)
+        return self._secondary.find(reading, places)
 
     def answers(self, question: str, answer: str) -> list[Exchange]:
         """Exchanges whose question is asked in ``question`` and answered in ``answer`` (both canonical)."""
-        asked, said = ([reading.text for reading in self.read(part)] for part in (question, answer))
+        asked, said = self._placed(question), self._placed(answer)
         return [
             exchange
             for exchange, questions, answers in self.exchanges
@@ -357,16 +355,25 @@ class Lexicon:
 
     def reply(self, text: str) -> Literal["retraction", "denial"] | None:
         """Whether a message (canonical) takes back or denies; a message that does both takes back."""
-        said = [reading.text for reading in self.read(text)]
+        said = self._placed(text)
         return next((name for name, patterns in self._replies.items() if _any(patterns, said)), None)
+
+    def _placed(self, text: str) -> list[tuple[Reading, dict[int, list[int]]]]:
+        return [(reading, self.places(reading)) for reading in self.read(text)]
 
     def _parse(self, source: str, place: Callable[[], str]) -> Sequence:
         try:
-            nodes = parse(source, self._classes, self.spelling.plain)
+            nodes = parse(source, self._classes, self._phrase)
         except PatternError as error:
             raise LexiconError(f"{place()}: pattern {source.strip()!r}: {error}") from None
-        self._known.update(_plain_words(nodes))
         return nodes
+
+    def _phrase(self, written: str) -> Sequence:
+        found = self._phrases.get(written)
+        if found is None:
+            found = self._phrases[written] = phrase(written, self.spelling.plain)
+            self._known.update(word.text for word in found if not word.stem)
+        return found
 
     def _frequency(self, word: str) -> int:
         return self._ranks.get(word, 0)
@@ -429,8 +436,8 @@ _SCOPE_KINDS: dict[str, Kind] = {
 }
 
 
-def _any(patterns: Iterable[_Pattern], texts: list[str]) -> bool:
-    return any(next(pattern.find(text), None) for pattern in patterns for text in texts)
+def _any(patterns: Iterable[_Pattern], texts: list[tuple[Reading, dict[int, list[int]]]]) -> bool:
+    return any(next(pattern.find(*placed), None) for pattern in patterns for placed in texts)
 
 
 def _place_of(match: Match) -> tuple[int, int]:
@@ -439,15 +446,6 @@ def _place_of(match: Match) -> tuple[int, int]:
 
 def _frozen(table: Mapping[str, set[int]]) -> dict[str, frozenset[int]]:
     return {word: frozenset(numbers) for word, numbers in table.items()}
-
-
-def _plain_words(nodes: Sequence) -> Iterator[str]:
-    for node in nodes:
-        if isinstance(node, Word) and not node.stem:
-            yield node.text
-        elif isinstance(node, Choice):
-            for option in node.options:
-                yield from _plain_words(option)
 
 
 def _one_letter_wrong(word: str) -> Iterator[str]:

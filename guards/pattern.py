@@ -73,27 +73,13 @@ _LEX = re.compile(
 )
 
 
-def parse(source: str, classes: Mapping[str, Choice], spell: Callable[[str], str]) -> Sequence:
-    """The pattern as a tree. ``spell`` brings each word to the spelling that readings use.
+def parse(source: str, classes: Mapping[str, Choice], words: Callable[[str], Sequence]) -> Sequence:
+    """The pattern as a tree. ``words`` brings a phrase to the spelling that readings use.
 
     Raises:
         PatternError: naming what is wrong.
     """
     at = 0
-
-    def words(phrase: str) -> Sequence:
-        found: list[Word] = []
-        for written in phrase.split():
-            if written[-1] == "*":
-                found.append(Word(written[:-1], stem=True))
-                continue
-            spelled = spell(written)
-            if not spelled:  # silently leaving it out here too would make "not just" mean "not"
-                raise PatternError(f"{written!r} is a filler word, which readings leave out")
-            found += map(Word, spelled.split())
-        if not found:
-            raise PatternError(_EMPTY)
-        return tuple(found)
 
     def sequence(depth: int) -> Sequence:
         nonlocal at
@@ -156,6 +142,26 @@ def parse(source: str, classes: Mapping[str, Choice], spell: Callable[[str], str
     if isinstance(nodes[0], Gap) or isinstance(nodes[-1], Gap):
         raise PatternError("a gap must have words on both sides")
     return nodes
+
+
+def phrase(written: str, spell: Callable[[str], str]) -> tuple[Word, ...]:
+    """Plain words and stems, in the spelling that ``spell`` gives.
+
+    Raises:
+        PatternError: for a word that readings leave out.
+    """
+    found: list[Word] = []
+    for word in written.split():
+        if word[-1] == "*":
+            found.append(Word(word[:-1], stem=True))
+            continue
+        spelled = spell(word)
+        if not spelled:  # silently leaving it out here too would make "not just" mean "not"
+            raise PatternError(f"{word!r} is a filler word, which readings leave out")
+        found += map(Word, spelled.split())
+    if not found:
+        raise PatternError(_EMPTY)
+    return tuple(found)
 
 
 def expression(nodes: Sequence) -> str:
