@@ -69,42 +69,48 @@ _EMPHASIS_WORDS = """
 very really so no yes yeah yep ha haha hee hey bye knock there ok okay many la oh well much never on
 """
 _EMPHASIS = frozenset(_EMPHASIS_WORDS.split())
-_SAME_WORD = regex.compile(r"\b([\w']{1,30})(?:\W{1,3}\1\b){2,200}", regex.I)
 _SAME_CHARACTER = regex.compile(r"([^\s.\d_=-])\1{11,}|([.\d_=-])\2{40,}")
 
 
 def _loops(sentence: str, before: str) -> list[ProblemSpan]:
     text = sentence[-_LOOP_WINDOW:]
-    words = [word.lower() for word in _WORDS.findall(text)]
-    found: list[ProblemSpan] = []
-    whole = (0, len(sentence))
+    words = _WORDS.findall(text.lower())
+    rule = None
     if _SAME_CHARACTER.search(text) or (not words and sum(not c.isspace() for c in text) > 40):
-        found.append(span(*whole, Problem.DEGENERATE, "same-character"))
-    if len(words) - len(set(words)) >= 2:
-        for match in _SAME_WORD.finditer(text):
-            times = len(_WORDS.findall(match.group()))
-            if times >= 6 or (match.group(1).lower() not in _EMPHASIS and not match.group(1).isdigit()):
-                found.append(span(*match.span(), Problem.DEGENERATE, "same-word"))
-        if len(words) >= 6 and _is_looping(words):
-            found.append(span(*whole, Problem.DEGENERATE, "same-phrase"))
-    if len(words) >= 3 and before and _times_said(words, before) >= 2:
-        found.append(span(*whole, Problem.DEGENERATE, "same-sentence"))
-    return found
+        rule = "same-character"
+    elif len(words) >= 3 and before and _times_said(words, before) >= 2:
+        rule = "same-sentence"
+    else:
+        past = _WORDS.findall(before[-_LOOP_WINDOW // 4 :].lower())[-3 * _LONGEST_PHRASE :]
+        rule = _loop(past + words, len(past))
+    return [span(0, len(sentence), Problem.DEGENERATE, rule)] if rule else []
 
 
-def _is_looping(words: list[str]) -> bool:
-    """Whether a phrase of two to twelve words stands three times in a row."""
-    for size in range(2, min(12, len(words) // 3) + 1):
+_LONGEST_PHRASE = 12
+
+
+def _loop(words: list[str], new_from: int) -> str | None:
+    """Whether a word, or a phrase of up to twelve, stands three times in a row, the last time after ``new_from``."""
+    if len(words) - len(set(words)) < 2:
+        return None
+    for size in range(1, min(_LONGEST_PHRASE, len(words) // 3) + 1):
         same = 0
         for i in range(size, len(words)):
             same = same + 1 if words[i] == words[i - size] else 0
-            if same >= 2 * size and len(set(words[i - size + 1 : i + 1])) > 1:
-                return True
-    return False
+            if same < 2 * size or i < new_from:
+                continue
+            if size == 1 and same < 5 and (words[i] in _EMPHASIS or words[i].isdigit()):
+                continue
+            if size == 1 or len(set(words[i - size + 1 : i + 1])) > 1:
+                return "same-word" if size == 1 else "same-phrase"
+    return None
 
 
 def _times_said(words: list[str], before: str) -> int:
-    said = _WORDS.findall(before[-_LOOP_WINDOW:].lower())
+    recent = before[-_LOOP_WINDOW:].lower()
+    if recent.count(max(words, key=len)) < 2:
+        return 0
+    said = _WORDS.findall(recent)
     return "".join(f" {word} " for word in said).count("".join(f" {word} " for word in words))
 
 

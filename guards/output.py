@@ -19,7 +19,7 @@ from .types import Frozen
 
 __all__ = ["OutputGuard", "OutputVerdict", "Problem", "ProblemSpan"]
 
-CARRY = 160
+CARRY = 120
 """Characters of the reply so far that are read again with each new sentence; about two spoken sentences."""
 
 
@@ -57,6 +57,11 @@ class OutputGuard:
         self._known_contact = known_contact or _in_shipped_directory
         self._rules = rules
         self._secret = _shingles(prompt)
+
+    def warm(self) -> None:
+        """Compile every rule and read the directory now (about a second) instead of during the first replies."""
+        (self._rules or shipped_rules()).warm()
+        self._known_contact("")
 
     def check(self, sentence: str, before: str = "", context: str = "", whole: bool = False) -> OutputVerdict:
         """Judge ``sentence``; never raises.

@@ -450,10 +450,13 @@ class Rules:
             context: the person's last message, in canonical spelling.
         """
         marked = self._vocabulary.mark(text)
+        suspects = self._suspects(marked.text)
+        if not suspects:
+            return []
         border, said = marked.forth(new_from), self._vocabulary.mark(context).text
         return [
             Hit(start=marked.back(start), end=marked.back(end), problem=rule.problem, rule=rule.name)
-            for rule in (self._rules[number] for number in self._suspects(marked.text))
+            for rule in (self._rules[number] for number in suspects)
             for start, end in rule.hits(marked.text, border, said)
         ]
 

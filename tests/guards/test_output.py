@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from pathlib import Path
 
 import pytest
@@ -216,10 +215,3 @@ def test_own_rules_can_be_used(tmp_path: Path):
     own = OutputGuard(rules=load_rules(_folder(tmp_path, rules)))
     assert own.check("I think it will rain a lot tomorrow.").problems == (Problem.OFF_ROLE,)
     assert own.check("You only need me.").safe
-
-
-def test_one_sentence_is_quick():
-    sentence = " That sounds hard, and it makes sense that you can't sleep when work keeps going round."
-    guard.check(sentence)
-    # Ten times the target on a quiet core, so that only a change of kind fails here; `make bench` reports the figure.
-    assert statistics.median(guard.check(sentence, "I hear you.", "work").ms for _ in range(50)) < 10
