@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from textual import events
 from warmline.agent.model import ModelError, ModelErrorKind
@@ -244,6 +246,27 @@ async def test_help_opens_before_the_model_has_loaded(room):
     async with room.open(app, wait=False) as chat:
         await chat.press("f1")
         assert "988" in [row.value for row in chat.one(CardView).query(ContactRow)]
+        app.agent.loaded.set()
+
+
+async def test_help_does_not_wait_for_an_agent_that_is_busy_loading(room):
+    app = room.app(agent=room.SlowStart)
+    async with room.open(app, wait=False) as chat:
+        await chat.until(lambda: app.country_name == "United States", "the directory")
+        loading, done = threading.Event(), threading.Event()
+
+        def load():
+            with app.agent._lock:
+                loading.set()
+                done.wait(30)
+
+        thread = threading.Thread(target=load)
+        thread.start()
+        loading.wait()
+        await chat.press("f1")
+        assert len(chat.cards) == 1
+        done.set()
+        thread.join()
         app.agent.loaded.set()
 
 

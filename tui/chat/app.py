@@ -80,6 +80,7 @@ class ChatApp(App[None]):
         self.country: str | None = country or agent.settings.country or self._remembered.country or None
         """ISO 3166-1 alpha-2, or None when the person did not say."""
         self._countries: Countries = ()
+        self._lines: Callable[[str | None], CrisisCard] | None = None
         self._leaving = False
         self.conversation = Conversation()
         for theme in THEMES.values():
@@ -134,8 +135,11 @@ class ChatApp(App[None]):
         """The directory before all else: help must never wait for a model."""
 
         def read() -> Countries:
-            self.agent.hotlines(self.country)
-            directory = self.agent.directory
+            from ...agent.protocol.reply import help_card
+
+            # Kept here, because the agent locks itself while it loads, and help waits for nothing.
+            directory, copy = self.agent.directory, self.agent.copy
+            self._lines = lambda country: help_card(country, directory, copy)
             return [(code, directory.country_name(code)) for code in directory.countries()]
 
         try:
@@ -193,7 +197,7 @@ class ChatApp(App[None]):
     def help_card(self) -> CrisisCard | None:
         """The lines of the country; None when the directory cannot be read."""
         try:
-            return self.agent.hotlines(self.country)
+            return (self._lines or self.agent.hotlines)(self.country)
         except Exception as error:
             self.log.error(f"the hotline directory cannot be read: {error}")
             return None
