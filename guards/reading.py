@@ -13,7 +13,7 @@ from itertools import accumulate
 from .pattern import PAUSE, STOP
 
 TOKEN = re.compile(
-    r"[^\W_]+(?:['*][^\W_]+)*|[.!?;\n\u2026\u3002]+(?:[ \t]*[.!?;\n]+)*|[,:()\[\]{}\"]|(?<=\s)-+(?=\s)|--+"
+    r"[^\W_]+(?:['*][^\W_]+)*|[.!?;\n\u2026\u3002]+(?:[ \t]*[.!?;\n]+)*|[,:()\[\]{}]|(?<=\s)-+(?=\s)|--+"
     r"|[\u2600-\u27bf\U0001f300-\U0001faff]"
 )
 """A word, the end of a sentence, a pause, or one emoji."""
@@ -51,7 +51,7 @@ class Spelling(dict[str, str]):
         first = token[0]
         if first in ".!?;\n\u2026\u3002":
             return STOP
-        if first in ",:()[]{}\"-":
+        if first in ",:()[]{}-":
             return PAUSE
         if len(token) > 40:
             return token[:40]
