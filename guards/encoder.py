@@ -34,6 +34,9 @@ _SLICE = 1_200
 """Characters of such a piece: about one window."""
 
 
+_NOTHING = {level: float(level == RiskLevel.NONE) for level in RiskLevel}
+
+
 class EncoderError(ValueError):
     """The encoder's files cannot be used. The message names the file and what is wrong with it."""
 
@@ -161,7 +164,7 @@ class OnnxEncoder:
         """Scores for one message of any length, the empty one included."""
         windows, complete = self._windows(encoder_text(text))
         if not windows:
-            return WindowedScores(crisis=0.0, levels={RiskLevel.NONE: 1.0}, mean=0.0, windows=0, complete=True)
+            return WindowedScores(crisis=0.0, levels=_NOTHING, mean=0.0, windows=0, complete=True)
         logits, said = self._run(windows)
         return self._read(windows, logits, said, complete)
 
