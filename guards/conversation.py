@@ -8,7 +8,7 @@ Levels rise at once and fall slowly.
 4. A retraction ("jk", "forget it", "nvm") lowers nothing and is no calm turn: people take back what frightened them.
 5. An explicit denial to a direct question of ours (``asked``) lowers one step; without the question it does not count.
 6. Four calm turns in a row lower one step, then the count begins again; a level from today never falls in one go.
-7. A message that could not be judged (``verdict.error``) lowers nothing, raises to concern at least, and is no calm turn.
+7. A message that could not be judged (``verdict.error``) lowers nothing, raises to concern at least, is no calm turn.
 8. A message whose verdict is none, such as an idiom, changes nothing else in a calm conversation.
 
 Decides nothing about a single message: that is the filter's part.
@@ -44,11 +44,11 @@ class RiskState(Frozen):
     """Who is at risk; once the writer is, it stays the writer."""
     categories: tuple[Category, ...] = ()
     """Newest first; empty again when the level has fallen to none."""
-    concern_count: int = Field(0, ge=0)
+    concern_count: int = Field(default=0, ge=0)
     """Concern signals that have not been forgotten."""
-    calm_turns: int = Field(0, ge=0)
+    calm_turns: int = Field(default=0, ge=0)
     """Calm messages in a row."""
-    turn: int = Field(0, ge=0)
+    turn: int = Field(default=0, ge=0)
     """Messages judged so far."""
 
     @property

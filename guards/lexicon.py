@@ -188,7 +188,7 @@ class _Pattern:
         if not all(need in places for need in self.needs):
             return
         # Compiled when first needed: most of the patterns are ruled out for most texts, and loading stays quick.
-        compiled = self._compiled or self._compile()
+        compiled = self._compiled or self.compile()
         text, starts, last = reading.text, reading.starts, len(reading.starts) - 1
         done = -1
         for at in places[self.rarest]:
@@ -200,7 +200,8 @@ class _Pattern:
                 yield Match(self.kind, m.start(), m.end(), self.rule, self.category, who.strip() if who else None)
                 done = max(done, bisect_right(starts, m.end() - 1) - 1)
 
-    def _compile(self) -> re.Pattern[str]:
+    def compile(self) -> re.Pattern[str]:
+        """The regular expression, made once."""
         first, *rest = expression(self.nodes).split("(?P<who>")  # the first person named is whom it is about
         self._compiled = re.compile("(?P<who>".join([first, "(?:".join(rest)]) if rest else first)
         return self._compiled
@@ -213,6 +214,9 @@ class _Index:
         self._by_feature: dict[int, list[_Pattern]] = {}
         for pattern in patterns:
             self._by_feature.setdefault(pattern.rarest, []).append(pattern)
+
+    def __iter__(self) -> Iterator[_Pattern]:
+        return chain.from_iterable(self._by_feature.values())
 
     def find(self, reading: Reading, places: Mapping[int, list[int]], skip: Set[str] = frozenset()) -> list[Match]:
         found: list[Match] = []
@@ -316,9 +320,19 @@ class Lexicon:
         self._features = _Features(_frozen(words), _frozen(stems))
         self._primary, self._secondary = _Index(primary), _Index(secondary)
         self.tags = frozenset(chain.from_iterable(p.rule.tags for p in primary if p.rule))
+        self.categories = frozenset(p.category for p in primary if p.category)
         for combination in self.combinations:
             if missing := set(combination.all) - self.tags:
-                raise LexiconError(f"combination {combination.id!r} asks for tags no rule has: {', '.join(sorted(missing))}")
+                raise LexiconError(
+                    f"combination {combination.id!r} asks for tags no rule has: {', '.join(sorted(missing))}"
+                )
+
+    def compile(self) -> int:
+        """Compile every pattern now, so that no first message has to wait for one; says how many there are."""
+        patterns = [*self._primary, *self._secondary]
+        for pattern in patterns:
+            pattern.compile()
+        return len(patterns)
 
     def read(self, text: str) -> Iterator[Reading]:
         """Canonical text as readings."""
@@ -489,7 +503,7 @@ class _Place:
 
 def _load(path: Path) -> LexiconFile:
     try:
-        data = yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)  # noqa: S506
+        data = yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise LexiconError(f"{path}: cannot be read: {error}") from None
     except yaml.YAMLError as error:

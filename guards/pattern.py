@@ -9,8 +9,8 @@
     ~6                      up to six further words, over commas too, inside the sentence
     ^ $                     the sentence begins, ends here
 
-A pattern is turned into one regular expression over a ``Reading`` and the sets of words of which one must be there for it
-to match at all, so that almost every pattern is ruled out by looking words up. Every repetition is bounded.
+A pattern is turned into one regular expression over a ``Reading``, and the sets of words of which one must be there for
+it to match at all, so that almost every pattern is ruled out by looking words up. Every repetition is bounded.
 """
 
 from __future__ import annotations

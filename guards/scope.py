@@ -106,7 +106,9 @@ class _Clauses:
         """Whether the writer says it of themself; "my novel" does not make them its hero."""
         if match.who is not None:
             return match.who in _I
-        said = [cue for kind in ("first", "other") for cue in self._cues.get(kind, ()) if start <= cue.start < match.end]
+        said = [
+            cue for kind in ("first", "other") for cue in self._cues.get(kind, ()) if start <= cue.start < match.end
+        ]
         said = [cue for cue in said if self._text[cue.start : cue.end] not in _MINE]
         return bool(said) and max(said, key=lambda cue: cue.start).kind == "first"
 

@@ -413,8 +413,9 @@ def test_only_the_last_utterances_are_read():
 @settings(max_examples=150, deadline=None)
 @given(
     st.text(st.characters(codec=None), max_size=120)
-    | st.lists(st.sampled_from(["i want to", "die", "\u200b", "k1ll", "myself,", "not", "pills", "😀", "&amp;", "s.u.i"]))
-    .map(" ".join)
+    | st.lists(
+        st.sampled_from(["i want to", "die", "\u200b", "k1ll", "myself,", "not", "pills", "😀", "&amp;", "s.u.i"])
+    ).map(" ".join)
 )
 def test_no_text_raises_and_evidence_is_always_the_persons_own_words(text: str):
     verdict = CRISIS.screen(text, _turns(("user", text), ("assistant", text)))
@@ -439,6 +440,7 @@ def test_no_text_raises_and_evidence_is_always_the_persons_own_words(text: str):
         "1a" * 20_000,
         "🔫" * 20_000,
     ],
+    ids=lambda text: repr(text[:12]),
 )
 def test_floods_are_judged_and_evidence_stays_bounded(text: str):
     verdict = CRISIS.screen(text)
@@ -485,7 +487,12 @@ def test_the_reason_is_one_plain_sentence_without_the_persons_words():
 
 @pytest.mark.parametrize(
     ("text", "code"),
-    [("i am so tired", "en"), ("я не хочу жить", "ru"), ("no quiero vivir más porque estoy sola", "es"), ("死にたい", "ja")],
+    [
+        ("i am so tired", "en"),
+        ("я не хочу жить", "ru"),
+        ("no quiero vivir más porque estoy sola", "es"),
+        ("死にたい", "ja"),
+    ],
 )
 def test_the_language_is_guessed(text: str, code: str):
     assert CRISIS.screen(text).language == code

@@ -2,7 +2,6 @@
 
 import pytest
 from pydantic import ValidationError
-
 from warmline.guards.types import Category, RiskLevel, Subject, Utterance, Verdict
 
 
