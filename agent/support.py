@@ -180,6 +180,8 @@ class SupportAgent:
 
         def load() -> None:
             self.prepare()
+            for country in (None, self.settings.country):
+                self._guard_for(country).warm()
             weights = getattr(self.parts.model, "load", None)
             if callable(weights):
                 weights()

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from .filter import CrisisFilter
     from .hotlines import Contact, Directory, DirectoryError, Hotline, LineTopic
     from .lexicon import Lexicon, LexiconError
-    from .output import OutputGuard
+    from .output import OutputGuard, OutputVerdict
+    from .output_rules import Problem
     from .types import Category, Evidence, RiskLevel, Subject, Utterance, Verdict
 
 _HOME = {
@@ -28,6 +29,8 @@ _HOME = {
     "LexiconError": "lexicon",
     "LineTopic": "hotlines",
     "OutputGuard": "output",
+    "OutputVerdict": "output",
+    "Problem": "output_rules",
     "RiskLevel": "types",
     "RiskState": "conversation",
     "Subject": "types",
@@ -48,6 +51,8 @@ __all__ = [
     "LexiconError",
     "LineTopic",
     "OutputGuard",
+    "OutputVerdict",
+    "Problem",
     "RiskLevel",
     "RiskState",
     "Subject",
