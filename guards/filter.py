@@ -126,7 +126,11 @@ class CrisisFilter:
         reach = self.lexicon.negation_reach
         seen: Counter[str] = Counter()
         enough: set[str] = set()
+        known: set[str] = set()
         for reading in self.lexicon.read(text):
+            if reading.text in known:  # a flood of the same words has said all it has to say
+                continue
+            known.add(reading.text)
             places = self.lexicon.places(reading)
             matches = self.lexicon.find(reading, places, enough)
             if not matches:

@@ -6,7 +6,7 @@ It says where a pattern matches; what a match means in its clause is decided in 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
@@ -190,15 +190,17 @@ class _Pattern:
         # Compiled when first needed: most of the patterns are ruled out for most texts, and loading stays quick.
         compiled = self._compiled or self.compile()
         text, starts, last = reading.text, reading.starts, len(reading.starts) - 1
-        done = -1
+        stretches: list[tuple[int, int]] = []
         for at in places[self.rarest]:
-            low, high = max(at - self.reach, done + 1), min(at + self.reach, last - 1)
-            if any(not any(low <= place <= high for place in places[need]) for need in self.needs):
-                continue
+            low, high = max(at - self.reach, 0), min(at + self.reach, last - 1)
+            if all(_any_between(places[need], low, high) for need in self.needs):
+                if stretches and low <= stretches[-1][1]:
+                    low = stretches.pop()[0]
+                stretches.append((low, high))
+        for low, high in stretches:
             for m in compiled.finditer(text, starts[low] - 1, starts[high + 1]):
                 who = m["who"] if "who" in compiled.groupindex else None
                 yield Match(self.kind, m.start(), m.end(), self.rule, self.category, who.strip() if who else None)
-                done = max(done, bisect_right(starts, m.end() - 1) - 1)
 
     def compile(self) -> re.Pattern[str]:
         """The regular expression, made once."""
@@ -448,6 +450,11 @@ _SCOPE_KINDS: dict[str, Kind] = {
     "other_person": "other",
     "breaks": "break",
 }
+
+
+def _any_between(places: list[int], low: int, high: int) -> bool:
+    i = bisect_left(places, low)
+    return i < len(places) and places[i] <= high
 
 
 def _any(patterns: Iterable[_Pattern], texts: list[tuple[Reading, dict[int, list[int]]]]) -> bool:
