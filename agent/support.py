@@ -66,6 +66,9 @@ class SupportAgent:
         self._output_guard, self._directory, self._copy, self._graph = output_guard, directory, copy, graph
         self._parts: Parts | None = None
         self._guards: dict[str | None, OutputGuard] = {}
+        self.weak_model = not (model or self.settings.model.base_url or self.settings.model.adapter)
+        """True for the embedded model without an adapter: it was read answering people who may be in danger, and its
+        words could hurt. Vetted words then stand before the safety question; see ``Parts.model_meets_concern``."""
         self._lock = threading.RLock()  # parts are built once, by whichever thread needs them first
 
     @classmethod
@@ -132,6 +135,7 @@ class SupportAgent:
                     directory=self.directory,
                     copy=self.copy,
                     limits=Limits.from_settings(settings.model),
+                    model_meets_concern=not self.weak_model,
                 )
             return self._parts
 

@@ -53,6 +53,8 @@ class Parts:
     directory: Directory
     copy: Copy
     limits: Limits = field(default_factory=Limits)
+    model_meets_concern: bool = True
+    """False for a model too weak to be let near a person who may be in danger: vetted words then stand in its place."""
 
 
 @dataclass(frozen=True)
