@@ -272,9 +272,11 @@ class Lexicon:
             common += data.common.split()
             for target, variants in data.spellings.items():
                 table.update(dict.fromkeys(variants.split(), target))
-            for target in data.fuzzy.split():
+            fuzzy = data.fuzzy.split()
+            for target in fuzzy:
                 for variant in _one_letter_wrong(target):
-                    table.setdefault(variant, target)
+                    if variant not in fuzzy:  # "overdosed" is a word of its own, not "overdose" misspelt
+                        table.setdefault(variant, target)
             fillers.update(data.fillers.split())
         table.update(dict.fromkeys(fillers, ""))
         self._known: set[str] = set(table) | set(common)
