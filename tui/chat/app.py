@@ -140,7 +140,7 @@ class ChatApp(App[None]):
             # Kept here, because the agent locks itself while it loads, and help waits for nothing.
             directory, copy = self.agent.directory, self.agent.copy
             self._lines = lambda country: help_card(country, directory, copy)
-            return [(code, directory.country_name(code)) for code in directory.countries()]
+            return [(code, directory.country_name(code)) for code in directory.countries(with_emergency=True)]
 
         try:
             self._countries = await asyncio.to_thread(read)
