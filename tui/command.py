@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from .commands import ask, audit, bench, chat, data, doctor, hotlines, models, screen
+from .commands import ask, audit, bench, chat, data, doctor, guards, hotlines, models, screen
 
 app = typer.Typer(
     name="warmline",
@@ -46,6 +46,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(hotlines.app, name="hotlines")
 app.add_typer(data.app, name="data")
 app.add_typer(audit.app, name="audit")
+app.add_typer(guards.app, name="guards")
 app.command(name="bench")(bench.bench)
 app.command(name="doctor")(doctor.doctor)
 
