@@ -123,10 +123,12 @@ def _take_in(
     found = verdict.categories if verdict.crisis else ()
     if verdict.level is RiskLevel.IMMINENT and verdict.subject is Subject.SELF and Category.SUICIDE in found:
         answers.setdefault("thoughts", Answer.YES)  # who says they are about to is not asked whether they think of it
-    fresh = tuple(c for c in found if c not in before.categories) if before.open else ()
+    answered = _only_an_answer(heard, verdict, text)
+    fresh = tuple(c for c in found if c not in before.categories) if before.open and not answered else ()
     categories = tuple(dict.fromkeys((*before.categories, *found)))
     # Whoever is in danger stays in sight: a word about somebody else does not turn the talk away from the writer.
-    subject = verdict.subject if opens or (verdict.crisis and verdict.subject is Subject.SELF) else before.subject
+    turns = verdict.crisis and verdict.subject is Subject.SELF and not (answered and before.subject is Subject.OTHER)
+    subject = verdict.subject if opens or turns else before.subject
     if before.open and before.subject is Subject.OTHER and subject is Subject.SELF:
         fresh = fresh or found  # the one who worried is in danger now: that is a crisis of its own
     progress = base.model_copy(
@@ -150,6 +152,15 @@ def _take_in(
         }
     )
     return progress, _Moment(opens, rises, fresh if not opens else (), built_up=opens and not verdict.crisis)
+
+
+def _only_an_answer(heard: Heard, verdict: Verdict, text: str) -> bool:
+    """Whether the guards found danger only in what a short answer means to our question, not in words of its own."""
+    told = {state.partition(":")[0] for state in heard.states}
+    if heard.answer is None or told & {"thoughts", "took", "hurt", "commands"}:
+        return False
+    whole = len(text.strip())
+    return all(e.end - e.start >= whole for e in verdict.evidence if e.level >= RiskLevel.ELEVATED)
 
 
 def _just_told(heard: Heard) -> Iterator[str]:
@@ -189,7 +200,7 @@ def _level(
         level = max(RiskLevel.ELEVATED, verdict.level, risk.level)
     else:
         level = max(before.level, verdict.level if verdict.crisis else RiskLevel.NONE)
-        if verdict.level is RiskLevel.CONCERN:
+        if verdict.level is RiskLevel.CONCERN or "worse" in heard.acts:
             level = max(level, RiskLevel.ELEVATED)
     told = {f"{topic}:{answer}" for topic, answer in answers.items()}
     told |= {f"heard:{act}" for act in heard.acts}
@@ -241,6 +252,9 @@ def _lead(progress: Progress, moment: _Moment) -> Category | None:
     # What built up over several turns was never said outright: no words may be put into the person's mouth.
     if moment.built_up:
         return None
+    # Voices that say to do harm are met as voices, whatever the harm.
+    if Category.PSYCHOSIS in progress.categories and progress.answers.get("commands") is Answer.YES:
+        return Category.PSYCHOSIS
     return next(iter(_most_urgent_first(moment.fresh or progress.categories)), None)
 
 
@@ -304,6 +318,12 @@ def _facts(
         yield "new:country"
     if progress.who:
         yield "knows:who"
+    told = [name.partition(":")[0] for name in _just_told(heard)]
+    yield from (f"told:{topic}" for topic in told)
+    if heard.states:
+        yield "heard:told"
+    if before.open and progress.level < before.level:
+        yield "fell"
     if progress.peak is RiskLevel.IMMINENT:
         yield "peak:imminent"
     if progress.watchful:

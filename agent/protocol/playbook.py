@@ -320,7 +320,7 @@ _QUOTED = re.compile(r'"[^"]*"')
 
 _STATIC = frozenset(
     "self other turn:open turn:rise turn:fresh country:known country:unknown knows:reflect knows:who lines:new "
-    "new:country country:asked peak:imminent watchful disclosed denied built_up plan:started plan:empty heard:nothing "
+    "new:country country:asked peak:imminent fell heard:told watchful disclosed denied built_up plan:started plan:empty heard:nothing "
     "steady:1 steady:2 steady:3 turns:2 turns:4 turns:6".split()
     + [f"level:{level.value}" for level in RiskLevel]
     + [f"category:{category.value}" for category in Category]
@@ -336,7 +336,7 @@ def _check(playbooks: Playbooks) -> None:
     offers = {move.offers for move in moves.values() if move.offers}
     known = _STATIC | playbooks.answers.facts()
     for topic in playbooks.topics:
-        known |= {f"asked:{topic}", f"to:{topic}", f"{topic}:known", *(f"{topic}:{answer}" for answer in Answer)}
+        known |= {f"asked:{topic}", f"told:{topic}", f"to:{topic}", f"{topic}:known", *(f"{topic}:{answer}" for answer in Answer)}
     known |= {f"done:{id}" for id in moves} | {f"offered:{offer}" for offer in offers}
     for move in moves.values():
         at = f"{move.file}:{move.line}: {move.id}"
@@ -416,5 +416,5 @@ def _unreachable(playbooks: Playbooks, known: Collection[str]) -> Iterator[Move]
             facts |= {f"done:{move.id}", f"offered:{move.offers}"}
             if move.asks:
                 answers: Iterable[str] = (f"{move.asks}:{answer}" for answer in Answer)
-                facts |= {f"asked:{move.asks}", f"to:{move.asks}", f"{move.asks}:known", *answers}
+                facts |= {f"told:{move.asks}", f"asked:{move.asks}", f"to:{move.asks}", f"{move.asks}:known", *answers}
     yield from waiting.values()

@@ -119,6 +119,7 @@ class AnswerRules:
         made = {f"heard:{act}" for act in (*self.acts, *Answer, "off_topic", "elsewhere", "short", "country")}
         made |= {f"barrier:{kind}" for kind in self.barriers} | {f"flag:{flag}" for flag in self.flags}
         made |= set(self.states) | {f"{state.partition(':')[0]}:known" for state in self.states}
+        made |= {f"told:{state.partition(':')[0]}" for state in self.states}
         return frozenset(made)
 
 
