@@ -102,6 +102,12 @@ def _take_in(
 ) -> tuple[Progress, _Moment]:
     opens = not before.open
     base = before if before.open else before.closed().model_copy(update={"watchful": before.watchful})
+    answered = _only_an_answer(heard, verdict, text)
+    pending = playbooks.topics.get(heard.to or "")
+    speaks = pending is not None and pending.about in verdict.categories and heard.answer is pending.danger
+    if before.open and answered and verdict.crisis and not speaks:
+        # A "maybe" to another question is no crisis, though it would be one after the question about suicide.
+        verdict = verdict.model_copy(update={"level": RiskLevel.NONE, "categories": ()})
     answers = dict(before.answers)
     if heard.to:
         answers[heard.to] = heard.answer or answers.get(heard.to, Answer.UNCLEAR)
@@ -123,7 +129,6 @@ def _take_in(
     found = verdict.categories if verdict.crisis else ()
     if verdict.level is RiskLevel.IMMINENT and verdict.subject is Subject.SELF and Category.SUICIDE in found:
         answers.setdefault("thoughts", Answer.YES)  # who says they are about to is not asked whether they think of it
-    answered = _only_an_answer(heard, verdict, text)
     fresh = tuple(c for c in found if c not in before.categories) if before.open and not answered else ()
     categories = tuple(dict.fromkeys((*before.categories, *found)))
     # Whoever is in danger stays in sight: a word about somebody else does not turn the talk away from the writer.
@@ -213,7 +218,7 @@ def _level(
     safer = denied or answers.get("intent") is Answer.NO or answers.get("safe") is Answer.YES
     safer |= answers.get("away") is Answer.YES and answers.get("with_someone") is Answer.YES
     safer |= answers.get("reached") is Answer.YES
-    lighter = not {"better", "thanks", "goodbye"}.isdisjoint(heard.acts)
+    lighter = not {"better", "thanks"}.isdisjoint(heard.acts)
     if level is RiskLevel.IMMINENT:
         return RiskLevel.ELEVATED if steady >= 8 or (safer and (steady >= 2 or lighter)) else level
     if level is RiskLevel.ELEVATED:
@@ -383,17 +388,21 @@ def _following(books: Sequence[Playbook], progress: Progress, facts: frozenset[s
     respond = next(filter(None, (_first(books, progress, facts, (kind,)) for kind in kinds)), None)
     if respond:
         yield respond
-        if respond.asks:
+        if respond.asks or not facts.isdisjoint({"heard:goodbye", "heard:final_goodbye"}):
             return
+    if "level:concern" in facts:  # steady again: nothing more is asked about the danger
+        books = [book for book in books if book.category is None]
     closing = _first(books, progress, facts, (Kind.CLOSE,))
     if closing:
         yield closing
         return
-    following = _first(books, progress, facts, AGENDA, asking=True if respond and respond.kind in kinds[:2] else None)
+    # Who is tired of questions gets none; an answer that took several sentences is followed by a question only.
+    asking = False if "heard:stop_asking" in facts else True if respond and respond.kind in kinds[:2] else None
+    following = _first(books, progress, facts, AGENDA, asking=asking)
     if following:
         yield following
         # Two things told and a question are too much at once, unless the first was only a short "I hear you".
-        if not following.asks and following.kind is not Kind.STAY:
+        if asking is None and not following.asks and following.kind is not Kind.STAY:
             question = _first(books, progress, facts, AGENDA, asking=True)
             if question:
                 yield question

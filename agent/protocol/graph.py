@@ -47,6 +47,7 @@ async def understand(state: ProtocolState, runtime: Runtime[TurnContext]) -> dic
         verdict,
         playbooks.answers,
         soft=bool(topic and topic.soft),
+        offer=bool(topic and topic.offer),
         asks_country=progress.asked_country and not runtime.context.country and not progress.told_country,
     )
     return {"heard": heard}

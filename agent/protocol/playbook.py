@@ -88,6 +88,10 @@ class Topic(Frozen):
 
     soft: bool = False
     """A "sometimes" or "maybe" is a yes."""
+    offer: bool = False
+    """Offers or suggests something: "okay" is a yes to it."""
+    about: Category | None = None
+    """The trouble that the answer speaks for."""
     danger: Answer | None = None
     """The answer that speaks for danger."""
     denial: bool = False

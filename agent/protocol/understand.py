@@ -75,6 +75,9 @@ class _File(Frozen):
 
     language: str = Field(pattern=r"^[a-z]{2}$")
     answers: Mapping[Answer, _Group]
+    agree: _Group
+    """A yes to an offer; nothing as an answer to another question."""
+    decline: _Group
     soft: _Group
     """Half a yes."""
     after: Mapping[str, Mapping[Answer, _Group]]
@@ -105,6 +108,8 @@ class AnswerRules:
 
     language: str
     answers: Mapping[Answer, _Finder]
+    agree: _Finder
+    decline: _Finder
     soft: _Finder
     after: Mapping[str, Mapping[Answer, _Finder]]
     states: Mapping[str, _Finder]
@@ -146,6 +151,8 @@ def load_answers(path: Path) -> AnswerRules:
     return AnswerRules(
         language=raw.language,
         answers={answer: finder(group, "answers", answer) for answer, group in raw.answers.items()},
+        agree=finder(raw.agree, "agree"),
+        decline=finder(raw.decline, "decline"),
         soft=finder(raw.soft, "soft"),
         after={
             topic: {answer: finder(group, "after", topic, answer) for answer, group in groups.items()}
@@ -188,6 +195,7 @@ def understand(
     rules: AnswerRules,
     *,
     soft: bool = False,
+    offer: bool = False,
     asks_country: bool = False,
 ) -> Heard:
     """Read one message in the light of the question that is open.
@@ -195,6 +203,7 @@ def understand(
     Args:
         pending: topic of that question, or None.
         verdict: what the guards say about the message; a crisis in it is never a change of subject.
+        offer: whether it offered something, so that "okay" agrees and "I can't" declines.
         soft: whether half a yes ("sometimes") is a yes to the open question.
         asks_country: whether the person was asked where they are.
     """
@@ -208,7 +217,7 @@ def understand(
     acts = found(rules.acts)
     barriers = found(rules.barriers)
     country = _country(text, words, count) if asks_country else None
-    answer = _answer(words, count, pending, states, rules, soft=soft) if pending else None
+    answer = _answer(words, count, pending, states, rules, soft=soft, offer=offer) if pending else None
     if pending and answer is None:
         if verdict.crisis and pending == "thoughts" and Category.SUICIDE in verdict.categories:
             answer = Answer.YES
@@ -237,7 +246,7 @@ def understand(
 
 
 def _answer(
-    words: str, count: int, pending: str, states: Iterable[str], rules: AnswerRules, *, soft: bool
+    words: str, count: int, pending: str, states: Iterable[str], rules: AnswerRules, *, soft: bool, offer: bool
 ) -> Answer | None:
     """The most exact reading first: what was said outright, what it means after this question, a bare yes or no."""
     told = [state.partition(":")[2] for state in states if state.partition(":")[0] == pending]
@@ -253,6 +262,10 @@ def _answer(
     for answer in (Answer.UNCLEAR, Answer.NO, Answer.YES):
         if rules.answers[answer].finds(words, count):
             return answer
+    if offer and rules.decline.finds(words, count):
+        return Answer.NO
+    if rules.agree.finds(words, count):
+        return Answer.YES if offer else Answer.UNCLEAR if count <= 3 else None
     return None
 
 

@@ -79,6 +79,7 @@ class Walk:
             verdict,
             self._playbooks.answers,
             soft=bool(topic and topic.soft),
+            offer=bool(topic and topic.offer),
             asks_country=self.progress.asked_country and not self.country and not self.progress.told_country,
         )
         chosen = choose(
