@@ -382,6 +382,9 @@ def _opening(
         yield question
 
 
+_WISHES = frozenset({"heard:wants_plan", "heard:wants_skill", "heard:wants_therapist"})
+
+
 def _following(books: Sequence[Playbook], progress: Progress, facts: frozenset[str]) -> Iterator[Move]:
     """Meet what was said, then one thing more; one question at most."""
     kinds = (Kind.ANSWER, Kind.BARRIER, Kind.ACKNOWLEDGE)
@@ -392,6 +395,8 @@ def _following(books: Sequence[Playbook], progress: Progress, facts: frozenset[s
             return
     if "level:concern" in facts:  # steady again: nothing more is asked about the danger
         books = [book for book in books if book.category is None]
+    if any(fact.startswith("to:plan_") or fact in _WISHES for fact in facts):  # a wish, or a plan half made, goes first
+        books = sorted(books, key=lambda book: book.name != "own")
     closing = _first(books, progress, facts, (Kind.CLOSE,))
     if closing:
         yield closing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from ..events import CrisisCard
 from .choose import Chosen
 from .files import Lines, PlaybookError
 from .lines import how, said_lines
-from .playbook import DATA, Kind
+from .playbook import DATA, Kind, Move
 from .state import REMEMBERED, Progress
 
 SHORT = 45
@@ -39,13 +39,13 @@ def say(chosen: Chosen, *, copy: Copy, directory: Directory, seed: int, reflect:
         seed: picks among variants; the same seed gives the same words.
         reflect: what the person carries, in words that may be said back.
     """
-    progress, said = chosen.progress, frozenset(chosen.progress.said)
+    progress = chosen.progress
     filled = _filled(chosen, copy, directory, reflect)
     card = _card(chosen, copy, directory) if chosen.lines else None
     ids: list[str] = []
     paragraphs: list[list[str]] = [[]]
     for move in chosen.moves:
-        id, text = choose(move.texts, seed, move.id, said)
+        id, text = choose(move.texts, seed, move.id, _recent(move, progress.said))
         ids.append(id)
         text = text.format(**filled) if move.holes else text
         if move.kind is Kind.ACT:
@@ -66,8 +66,14 @@ def say(chosen: Chosen, *, copy: Copy, directory: Directory, seed: int, reflect:
         text="\n\n".join(blocks),
         card=card,
         move_ids=tuple(ids),
-        progress=progress.model_copy(update={"said": tuple(dict.fromkeys((*progress.said, *ids)))[-REMEMBERED:]}),
+        progress=progress.model_copy(update={"said": (*(id for id in progress.said if id not in ids), *ids)[-REMEMBERED:]}),
     )
+
+
+def _recent(move: Move, said: Sequence[str]) -> Sequence[str]:
+    """Wordings of a move that must not come now: all that were said, or the newer half where none is left."""
+    of_move = [id for id in said if id.rpartition(".")[0] == move.id]
+    return of_move if len(of_move) < len(move.texts) else of_move[len(of_move) // 2 :]
 
 
 def help_card(country: str | None, directory: Directory, copy: Copy) -> CrisisCard:

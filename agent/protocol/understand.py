@@ -279,7 +279,10 @@ def _country(text: str, words: str, count: int) -> str | None:
     for part in (text.strip(" .!?,"), *reversed(_WHERE.split(words))):
         name = part.strip().removeprefix("the ").strip()
         if len(name) >= 2 and (name.isupper() or len(name) > 3 or name in ("uk", "usa", "us", "uae")):
-            code = find_country(name)
+            code = _named(name)
             if code:
                 return code
     return None
+
+
+_named = lru_cache(maxsize=512)(find_country)
