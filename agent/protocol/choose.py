@@ -102,12 +102,8 @@ def _take_in(
 ) -> tuple[Progress, _Moment]:
     opens = not before.open
     base = before if before.open else before.closed().model_copy(update={"watchful": before.watchful})
+    verdict = _in_context(playbooks, before, heard, verdict, text)
     answered = _only_an_answer(heard, verdict, text)
-    pending = playbooks.topics.get(heard.to or "")
-    speaks = pending is not None and pending.about in verdict.categories and heard.answer is pending.danger
-    if before.open and answered and verdict.crisis and not speaks:
-        # A "maybe" to another question is no crisis, though it would be one after the question about suicide.
-        verdict = verdict.model_copy(update={"level": RiskLevel.NONE, "categories": ()})
     answers = dict(before.answers)
     if heard.to:
         answers[heard.to] = heard.answer or answers.get(heard.to, Answer.UNCLEAR)
@@ -159,13 +155,41 @@ def _take_in(
     return progress, _Moment(opens, rises, fresh if not opens else (), built_up=opens and not verdict.crisis)
 
 
+def _in_context(playbooks: Playbooks, before: Progress, heard: Heard, verdict: Verdict, text: str) -> Verdict:
+    """The verdict as it stands in this conversation.
+
+    A "maybe" is a sign of suicide after the question about it and after no other. Who tells that somebody hurts or
+    threatens them is at risk themselves, whoever is named.
+    """
+    if heard.answer is not None and before.open:
+        pending, whole = playbooks.topics.get(heard.to or ""), len(text.strip())
+        speaks = pending.about if pending and heard.answer is pending.danger else None
+        told = {playbooks.topics[name].about for name in _topics(heard.states) if name in playbooks.topics} | {speaks}
+        empty = [e for e in verdict.evidence if e.end - e.start >= whole and e.category not in told]
+        if empty:
+            kept = [e for e in verdict.evidence if e not in empty]
+            lost = {e.category for e in empty} - {e.category for e in kept}
+            level = max((e.level for e in kept), default=RiskLevel.NONE)
+            categories = tuple(c for c in verdict.categories if c not in lost)
+            verdict = verdict.model_copy(update={"level": level, "categories": categories, "evidence": tuple(kept)})
+    other = verdict.subject is Subject.OTHER
+    if "hurt_by_somebody" in heard.acts and verdict.crisis and (other or Category.VIOLENCE in verdict.categories):
+        theirs = {Category.VIOLENCE, Category.SUICIDE} if other else {Category.VIOLENCE}
+        categories = dict.fromkeys((Category.ABUSE, *(c for c in verdict.categories if c not in theirs)))
+        verdict = verdict.model_copy(update={"subject": Subject.SELF, "categories": tuple(categories)})
+    return verdict
+
+
 def _only_an_answer(heard: Heard, verdict: Verdict, text: str) -> bool:
     """Whether the guards found danger only in what a short answer means to our question, not in words of its own."""
-    told = {state.partition(":")[0] for state in heard.states}
-    if heard.answer is None or told & {"thoughts", "took", "hurt", "commands"}:
+    if heard.answer is None or _topics(heard.states) & {"thoughts", "took", "hurt", "commands"}:
         return False
     whole = len(text.strip())
     return all(e.end - e.start >= whole for e in verdict.evidence if e.level >= RiskLevel.ELEVATED)
+
+
+def _topics(states: Iterable[str]) -> set[str]:
+    return {state.partition(":")[0] for state in states}
 
 
 def _just_told(heard: Heard) -> Iterator[str]:
@@ -184,8 +208,8 @@ def _denied(playbooks: Playbooks, before: Progress, heard: Heard, answers: dict[
             continue
         if answer == topic.danger:
             denied = False
-        elif topic.denial and answer in (Answer.YES, Answer.NO):
-            denied = True
+        elif topic.denial and answer in (Answer.YES, Answer.NO) and {topic.about} >= set(before.categories):
+            denied = True  # where there is another trouble too, one "no" does not end it
     return denied and "worse" not in heard.acts and answers.get("thoughts") is not Answer.YES
 
 

@@ -230,6 +230,9 @@ def understand(
         acts.append("elsewhere")
     if 0 < count <= 3 and answer is None and not (states or barriers or set(acts) - {"elsewhere"}):
         acts.append("short")
+    if "off_topic" in acts and (pending or "").startswith("plan_") and "question" not in acts:
+        acts.remove("off_topic")  # "music and pizza" is an answer there
+        acts.append("elsewhere")
     if "off_topic" in acts and (verdict.level >= RiskLevel.CONCERN or states or answer in (Answer.YES, Answer.NO)):
         acts.remove("off_topic")
     return Heard(

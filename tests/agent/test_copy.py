@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from warmline.agent.copy import DATA, Copy, CopyError, choose, pick
 from warmline.agent.protocol.playbook import Kind, load_playbooks
 from warmline.agent.protocol.say import finders
+from warmline.guards.output import OutputGuard
 from warmline.guards.types import Category, Subject
 
 COPY = Copy.load()
@@ -134,6 +135,12 @@ def test_no_text_holds(rule: str) -> None:
 )
 def test_the_rule_catches(rule: str, text: str) -> None:
     assert breaks(rule, text)
+
+
+def test_the_guard_that_stands_over_the_model_lets_every_text_of_the_playbooks_through() -> None:
+    guard = OutputGuard()
+    found = {path: guard.check(text.format(**FILLED | {"reach": "You can talk to somebody."}), whole=True) for path, text in MOVES.items()}
+    assert {path: verdict.problems for path, verdict in found.items() if verdict.problems} == {}
 
 
 @pytest.mark.parametrize("text", [pytest.param(t, id=p) for p, t in IMMINENT.items()])
