@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .copy import Copy, CopyError
     from .events import (
         CrisisCard,
         CrisisCardEvent,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from .sync import SyncSession, SyncSupportAgent
 
 _HOME = {
+    "Copy": "copy",
+    "CopyError": "copy",
     "CrisisCard": "events",
     "CrisisCardEvent": "events",
     "DoneEvent": "events",
@@ -49,6 +52,8 @@ _HOME = {
 }
 
 __all__ = [
+    "Copy",
+    "CopyError",
     "CrisisCard",
     "CrisisCardEvent",
     "DoneEvent",

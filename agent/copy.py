@@ -100,6 +100,8 @@ class Texts(Frozen):
     somebody: Text
     """Whom a worried person writes about, when they did not say."""
     safety_plan: SafetyPlan
+    concern: More
+    """Stands before the safety question when no model's words do."""
     safety_question: Mapping[str, Some]
     hold: More
     model_down: More
@@ -160,6 +162,10 @@ class Copy:
         """The one question of a turn that may or may not be a crisis."""
         key = "other" if subject is Subject.OTHER else categories[0].value if categories else "any"
         return pick(self.texts.safety_question[key], seed, "safety_question")
+
+    def concern(self, *, seed: int = 0) -> str:
+        """Takes in what was said, before the safety question, when the model is not to or could not."""
+        return pick(self.texts.concern, seed, "concern")
 
     def ending(self, problems: Sequence[str], *, begun: bool, seed: int = 0) -> str:
         """The fixed words that end a reply which the model or a check could not finish.

@@ -73,19 +73,26 @@ async def support(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, 
     """Let the model answer, sentence by sentence, behind the gate."""
     context, parts = runtime.context, runtime.context.parts
     question = _safety_question(state, context)
+    if question and not parts.model_meets_concern:
+        return {"reply": ""}
     messages = build_messages(state.get("history", ()), state["text"], safety_question=question)
     shown, problems = "", ()
     try:
+        if not getattr(parts.model, "loaded", True):  # an embedded model: its weights come before any clock runs
+            await asyncio.to_thread(parts.model.load)  # pyright: ignore[reportAttributeAccessIssue]
         async with (
             aclosing(stream_text(parts.model, messages, parts.limits)) as chunks,
             aclosing(gate(chunks, parts.output_guard, context=state["text"])) as sentences,
         ):
             async for piece in sentences:
-                if isinstance(piece, Passed):
+                if not isinstance(piece, Passed):
+                    problems = (*(f"output:{problem}" for problem in piece.problems), *_named("guard", piece.error))
+                elif piece.complete and not (question and piece.text.rstrip().endswith("?")):
+                    # What a limit cut in the middle is left out, and so is a second question beside ours.
                     shown += piece.text
                     _write(runtime, SentenceEvent(turn_id=context.turn_id, text=piece.text))
-                else:
-                    problems = (*(f"output:{problem}" for problem in piece.problems), *_named("guard", piece.error))
+        if not (shown.strip() or problems or question):
+            problems = ("model:cut_off",)
     except ModelError as error:
         log.warning("the model failed: %s", error)
         problems = (f"model:{error.kind}",)
@@ -97,7 +104,7 @@ async def check(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, An
     context, parts = runtime.context, runtime.context.parts
     reply, problems = state.get("reply", ""), state.get("problems", ())
     if reply.strip():
-        whole = await asyncio.to_thread(parts.output_guard.check, reply, context=state["text"], whole=True)
+        whole = parts.output_guard.check(reply, context=state["text"], whole=True)
         problems += (*(f"output:{problem}" for problem in whole.problems), *_named("guard", whole.error))
     endings: list[str] = []
     if problems:
@@ -105,6 +112,8 @@ async def check(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, An
     progress = state.get("progress") or Progress()
     question = _safety_question(state, context)
     if question:
+        if not (reply.strip() or endings):
+            endings.append(parts.copy.concern(seed=context.seed))
         endings.append(question)
     progress = progress.model_copy(update={"pending": _asked_about(state) if question else None})
     return {"pending": "\n\n".join(endings), "problems": problems, "progress": progress}

@@ -45,6 +45,17 @@ class PromptError(ValueError):
     """A prompt file cannot be used. The message names the file and the key."""
 
 
+class Example(BaseModel):
+    """A turn and the answer it should get."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    user: str = Field(min_length=1)
+    """What a person might write."""
+    assistant: str = Field(min_length=1)
+    """A good answer to it."""
+
+
 class Prompt(BaseModel):
     """A prompt file."""
 
@@ -56,6 +67,8 @@ class Prompt(BaseModel):
     """The system message."""
     no_question: str = Field(min_length=1)
     """Added to ``system`` when a question follows the reply anyway."""
+    examples: tuple[Example, ...] = ()
+    """Turns shown to a small, untuned model before the conversation; no other model gets them."""
     message_chars: int = Field(ge=200)
     """Longest newest message."""
     history_chars: int = Field(ge=0)

@@ -56,11 +56,11 @@ class ModelSettings(_Section):
     """A local checkpoint directory for the embedded model; wins over ``name``."""
     adapter: Path | None = Field(default=None, examples=["/srv/models/my-adapter"])
     """A LoRA adapter directory for the embedded model, as ``warmline finetune train`` writes it."""
-    temperature: float = Field(default=0.6, ge=0, le=2, examples=[0.6])
+    temperature: float = Field(default=0.3, ge=0, le=2, examples=[0.3])
     """Sampling temperature."""
     top_p: float = Field(default=0.9, gt=0, le=1, examples=[0.9])
     """Nucleus sampling mass."""
-    repetition_penalty: float = Field(default=1.15, ge=1, le=2, examples=[1.15])
+    repetition_penalty: float = Field(default=1.1, ge=1, le=2, examples=[1.1])
     """For the embedded model; 1 is off."""
     max_tokens: int = Field(default=220, ge=16, le=4096, examples=[220])
     """Longest reply, in tokens."""
@@ -89,7 +89,11 @@ class StoreSettings(_Section):
 
     def resolved_url(self) -> str:
         """The URL in use."""
-        return self.url or f"sqlite:///{data_dir() / 'warmline.db'}"
+        if self.url:
+            return self.url
+        from sqlalchemy import URL  # a path may hold characters that mean something in a URL
+
+        return URL.create("sqlite", database=str(data_dir() / "warmline.db")).render_as_string(hide_password=False)
 
 
 class GuardSettings(_Section):
@@ -97,6 +101,8 @@ class GuardSettings(_Section):
 
     lexicons: list[Path] = Field(default_factory=list, examples=[["/etc/warmline/site-lexicon.yaml"]])
     """Further lexicon files, read after the ones that ship."""
+    encoder: str = Field(default="shipped", min_length=1, examples=["shipped", "off", "/srv/encoder"])
+    """The encoder behind the lexicon: ``shipped``, ``off``, or a folder with weights of your own."""
     hotlines: list[Path] = Field(default_factory=list, examples=[["/etc/warmline/our-lines.yaml"]])
     """Further hotline files; an entry with a known id replaces the shipped one."""
     timeout_s: float = Field(default=2.0, gt=0, le=30, examples=[2])

@@ -11,7 +11,7 @@ import logging
 import threading
 import unicodedata
 import zlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -65,6 +65,10 @@ class SupportAgent:
         self._model, self._store, self._filter = model, store, crisis_filter
         self._output_guard, self._directory, self._copy, self._graph = output_guard, directory, copy, graph
         self._parts: Parts | None = None
+        self._guards: dict[str | None, OutputGuard] = {}
+        self.weak_model = not (model or self.settings.model.base_url or self.settings.model.adapter)
+        """True for the embedded model without an adapter: it was read answering people who may be in danger, and its
+        words could hurt. Vetted words then stand before the safety question; see ``Parts.model_meets_concern``."""
         self._lock = threading.RLock()  # parts are built once, by whichever thread needs them first
 
     @classmethod
@@ -76,27 +80,29 @@ class SupportAgent:
         """
         return cls(settings=settings)
 
-    # -- parts, each built at its first use ------------------------------------------------------------------------
+    # -- parts, each built at its first use; looked at before the lock, so that help never waits for the rest to load --
 
     @property
     def copy(self) -> Copy:
         """The words the agent says by itself."""
-        with self._lock:
-            if self._copy is None:
-                from .copy import Copy
+        if self._copy is None:
+            with self._lock:
+                if self._copy is None:
+                    from .copy import Copy
 
-                self._copy = Copy.load()
-            return self._copy
+                    self._copy = Copy.load()
+        return self._copy
 
     @property
     def directory(self) -> Directory:
         """The hotline directory."""
-        with self._lock:
-            if self._directory is None:
-                from ..guards.hotlines import Directory
+        if self._directory is None:
+            with self._lock:
+                if self._directory is None:
+                    from ..guards.hotlines import Directory
 
-                self._directory = Directory.load(self.settings.guards.hotlines)
-            return self._directory
+                    self._directory = Directory.load(self.settings.guards.hotlines)
+        return self._directory
 
     @property
     def store(self) -> Store:
@@ -105,60 +111,75 @@ class SupportAgent:
         Raises:
             StoreError: naming the file, what is wrong with it and what to do.
         """
-        with self._lock:
-            if self._store is None:
-                from .store import Store
+        if self._store is None:
+            with self._lock:
+                if self._store is None:
+                    from .store import Store
 
-                self._store = Store.open(self.settings.store.resolved_url())
-            return self._store
+                    self._store = Store.open(self.settings.store.resolved_url())
+        return self._store
 
     @property
     def parts(self) -> Parts:
         """What a turn works with."""
-        with self._lock:
-            if self._parts is None:
-                from ..guards.filter import CrisisFilter
-                from ..guards.lexicon import load_lexicon
-                from .model import build_model
-                from .model.stream import Limits
-                from .turn import Parts
+        if self._parts is None:
+            with self._lock:
+                if self._parts is None:
+                    from .model import build_model
+                    from .model.stream import Limits
+                    from .parts import crisis_filter
+                    from .turn import Parts
 
-                settings = self.settings
-                self._parts = Parts(
-                    filter=self._filter or CrisisFilter(load_lexicon(extra=tuple(settings.guards.lexicons))),
-                    output_guard=self._guard_for(None),
-                    model=self._model or build_model(settings.model),
-                    directory=self.directory,
-                    copy=self.copy,
-                    limits=Limits.from_settings(settings.model),
-                )
-            return self._parts
-
-    def _guard_for(self, country: str | None) -> OutputGuard:
-        """The output guard of a country: a right number in the wrong country is a wrong number."""
-        if self._output_guard is not None:
-            return self._output_guard
-        from ..guards.output import OutputGuard
-        from .prompt import support_prompt
-
-        known = partial(self.directory.is_known_contact, country=country)
-        return OutputGuard(known, prompt=support_prompt().system)
+                    settings = self.settings
+                    self._parts = Parts(
+                        filter=self._filter or crisis_filter(settings.guards),
+                        output_guard=self._guard_for(None),
+                        model=self._model or build_model(settings.model),
+                        directory=self.directory,
+                        copy=self.copy,
+                        limits=Limits.from_settings(settings.model),
+                        model_meets_concern=not self.weak_model,
+                    )
+        return self._parts
 
     def parts_for(self, country: str | None) -> Parts:
         """``parts``, with the output guard of ``country``."""
         return replace(self.parts, output_guard=self._guard_for(country))
 
+    def _guard_for(self, country: str | None) -> OutputGuard:
+        """The output guard of a country: a right number in the wrong country is a wrong number."""
+        if self._output_guard is not None:
+            return self._output_guard
+        with self._lock:
+            if country not in self._guards:
+                from ..guards.output import OutputGuard
+                from .prompt import support_prompt
+
+                known = partial(self.directory.is_known_contact, country=country)
+                self._guards[country] = OutputGuard(known, prompt=support_prompt().system)
+            return self._guards[country]
+
     @property
     def graph(self) -> TurnGraph:
         """The compiled turn graph."""
-        with self._lock:
-            if self._graph is None:
-                from .graph import compile_graph
-                from .turn import TurnLimits
+        if self._graph is None:
+            with self._lock:
+                if self._graph is None:
+                    from .graph import compile_graph
+                    from .turn import TurnLimits
 
-                limits = TurnLimits(self.settings.guards.timeout_s, self.settings.model.total_s + 10)
-                self._graph = compile_graph(limits)
-            return self._graph
+                    limits = TurnLimits(self.settings.guards.timeout_s, self.settings.model.total_s + 10)
+                    self._graph = compile_graph(limits)
+        return self._graph
+
+    @property
+    def ready(self) -> bool:
+        """True once guards, copy and graph are loaded; the model's weights may not be."""
+        return self._parts is not None and self._graph is not None
+
+    def prepare(self) -> None:
+        """Load guards, copy and graph, but no weights. Blocking; safe to repeat."""
+        _ = self.parts, self.graph
 
     # -- use --------------------------------------------------------------------------------------------------------
 
@@ -166,10 +187,12 @@ class SupportAgent:
         """Load what the first turn needs, the weights of the embedded model too. Safe to repeat."""
 
         def load() -> None:
-            _ = self.parts, self.graph
-            prepare = getattr(self.parts.model, "load", None)
-            if callable(prepare):
-                prepare()
+            self.prepare()
+            self.parts.filter.lexicon.compile()
+            self.parts.output_guard.warm()
+            weights = getattr(self.parts.model, "load", None)
+            if callable(weights):
+                weights()
 
         await asyncio.to_thread(load)
 
@@ -256,6 +279,19 @@ class _Shown:
         return (perf_counter() - self.started) * 1000
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """A turn on its way: its message is committed, or ``trouble`` says why it could not be."""
+
+    turn: TurnRecord | None
+    state: TurnState
+    trouble: str | None = None
+
+    @property
+    def id(self) -> str:
+        return self.turn.id if self.turn else "unstored"
+
+
 class Session:
     """One conversation. Turns run one after the other; ``send`` waits for the turn before."""
 
@@ -282,15 +318,18 @@ class Session:
         if len(message) > MAX_CHARS:
             yield FailedEvent(turn_id="", text=copy.too_long(), detail=f"longer than {MAX_CHARS} characters")
             return
-        async with self._one_at_a_time, aclosing(self._turn(message)) as events:
-            async for event in events:
-                yield event
+        async with self._one_at_a_time:
+            begun = await self._uncancelled(self._begin, message)
+            async with aclosing(self._answer(begun)) as events:
+                async for event in events:
+                    yield event
 
     async def recover(self) -> AsyncGenerator[Event]:
         """Answer the message that a crash left unanswered, if there is one."""
         async with self._one_at_a_time:
             for turn in await asyncio.to_thread(self._agent.store.unfinished, self.id):
-                async with aclosing(self._answer(turn, turn.user_text)) as events:
+                begun = _Begun(turn, await asyncio.to_thread(self._state, turn))
+                async with aclosing(self._answer(begun)) as events:
                     async for event in events:
                         yield event
 
@@ -306,24 +345,30 @@ class Session:
 
     # -- one turn ---------------------------------------------------------------------------------------------------
 
-    async def _turn(self, message: str) -> AsyncGenerator[Event]:
+    async def _uncancelled(self, begin: Callable[[str], _Begun], message: str) -> _Begun:
+        """Begin a turn in a thread; who is cancelled meanwhile leaves no turn that looks as if it were running."""
+        beginning = asyncio.ensure_future(asyncio.to_thread(begin, message))
+        try:
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            begun = await beginning
+            if begun.turn is not None:
+                self._unwritten = (begun.turn, "")
+            raise
+
+    def _begin(self, message: str) -> _Begun:
+        """Commit the message, before anything else runs, and load what came before it."""
         from .store import StoreError
 
+        turn = None
         try:
-            turn = await asyncio.to_thread(self._begin, message)
-        except StoreError as error:
-            log.error("the message could not be stored: %s", error)
-            turn, trouble = None, str(error)
-        else:
-            trouble = None
-        async with aclosing(self._answer(turn, message, trouble)) as events:
-            async for event in events:
-                yield event
-
-    def _begin(self, message: str) -> TurnRecord:
-        """Commit the message, before anything else runs."""
-        self._settle_earlier()
-        return self._agent.store.begin_turn(self.id, message)
+            self._settle_earlier()
+            turn = self._agent.store.begin_turn(self.id, message)
+            return _Begun(turn, self._state(turn))
+        except Exception as error:  # whatever broke, the person gets the safe reply
+            trouble = str(error) if isinstance(error, StoreError) else type(error).__name__
+            log.error("the conversation could not be stored or read: %s", trouble, exc_info=True)
+            return _Begun(turn, {"text": message}, trouble=trouble)
 
     def _settle_earlier(self) -> None:
         """Close what stands open: turns that a crash cut off, and one whose reply could not be written."""
@@ -338,29 +383,30 @@ class Session:
                 store.close_turn(turn, TurnStatus.CLOSED, text)
         self._unwritten = None
 
-    async def _answer(self, turn: TurnRecord | None, message: str, trouble: str | None = None) -> AsyncGenerator[Event]:
-        """Run the graph on a stored message, or with ``trouble`` on one that could not be stored: then a person in
-        danger still gets the lines, and everyone else the safe reply."""
-        shown, turn_id = _Shown(), turn.id if turn else "unstored"
+    async def _answer(self, begun: _Begun) -> AsyncGenerator[Event]:
+        """Run the graph and write what came of it. With trouble in the store a person in danger still gets the lines,
+        and everyone else the safe reply."""
+        shown, turn, trouble = _Shown(), begun.turn, begun.trouble
         ended = False
         try:
             try:
-                async with aclosing(self._run(turn, message, shown, hold=trouble is not None)) as events:
+                async with aclosing(self._run(begun, shown)) as events:
                     async for event in events:
                         yield event
             except Exception as error:  # the graph catches its own; this is the floor under it
                 log.critical("the turn failed outside its nodes: %s", type(error).__name__, exc_info=True)
                 from .nodes import LAST_WORDS
 
-                yield shown.take(ReplacedEvent(turn_id=turn_id, text=LAST_WORDS, problems=(type(error).__name__,)))
+                problems = (type(error).__name__,)
+                yield shown.take(ReplacedEvent(turn_id=begun.id, text=LAST_WORDS, problems=problems))
             ended = True
             if turn is not None:
-                trouble = await asyncio.to_thread(self._finish, turn, shown, stopped=False)
+                trouble = await asyncio.to_thread(self._finish, turn, shown, stopped=False) or trouble
             if trouble:
-                yield FailedEvent(turn_id=turn_id, text=self._agent.copy.not_stored(), detail=trouble)
+                yield FailedEvent(turn_id=begun.id, text=self._agent.copy.not_stored(), detail=trouble)
             else:
                 yield DoneEvent(
-                    turn_id=turn_id,
+                    turn_id=begun.id,
                     reply=shown.reply,
                     route=shown.route,
                     ms=shown.ms,
@@ -370,23 +416,21 @@ class Session:
             if turn is not None and not ended:  # the person stopped the reply: keep what was shown
                 await asyncio.shield(asyncio.to_thread(self._finish, turn, shown, stopped=True))
 
-    async def _run(self, turn: TurnRecord | None, message: str, shown: _Shown, *, hold: bool) -> AsyncGenerator[Event]:
+    async def _run(self, begun: _Begun, shown: _Shown) -> AsyncGenerator[Event]:
         """The graph's own events, noted in ``shown`` on their way."""
+        from .turn import TurnContext
+
         agent = self._agent
-
-        def prepare() -> tuple[TurnGraph, Any, Any]:
-            from .turn import TurnContext
-
-            context = TurnContext(
-                parts=agent.parts_for(self.country),
-                turn_id=turn.id if turn else "unstored",
-                country=self.country,
-                seed=zlib.crc32(f"{self.id}/{turn.number if turn else 0}".encode()),
-                hold=hold,
-            )
-            return agent.graph, self._state(turn, message), context
-
-        graph, state, context = await asyncio.to_thread(prepare)
+        if not agent.ready:
+            await asyncio.to_thread(agent.prepare)
+        context = TurnContext(
+            parts=agent.parts_for(self.country),
+            turn_id=begun.id,
+            country=self.country,
+            seed=zlib.crc32(f"{self.id}/{begun.turn.number if begun.turn else 0}".encode()),
+            hold=begun.trouble is not None,
+        )
+        graph, state = agent.graph, begun.state
         stream = cast(
             "AsyncGenerator[tuple[str, Any]]",  # LangGraph declares less than it gives: it can be closed
             graph.astream(state, context=context, stream_mode=["custom", "values"]),
@@ -398,15 +442,13 @@ class Session:
                 else:
                     yield shown.take(item)
 
-    def _state(self, turn: TurnRecord | None, message: str) -> TurnState:
+    def _state(self, turn: TurnRecord) -> TurnState:
         """What the store knows of the conversation before this turn."""
         from ..guards.conversation import RiskState
         from ..guards.types import Utterance
         from .protocol.state import Progress
         from .turn import HISTORY
 
-        if turn is None:
-            return {"text": message}
         store = self._agent.store
         record = store.session(self.id)
         history: list[Utterance] = []
@@ -415,7 +457,7 @@ class Session:
             if earlier.reply:
                 history.append(Utterance(role="assistant", text=earlier.reply))
         return {
-            "text": message,
+            "text": turn.user_text,
             "history": history,
             "risk": RiskState.model_validate(record.risk or {}),
             "progress": Progress.model_validate(record.protocol or {}),
@@ -445,11 +487,19 @@ class Session:
                     ms=shown.ms,
                     first_sentence_ms=shown.first_sentence_ms,
                 )
+                self._remember_country(state)
         except StoreError as error:
             log.error("the reply could not be stored: %s", error)
             self._unwritten = (turn, shown.reply)
             return str(error)
         return None
+
+    def _remember_country(self, state: TurnState) -> None:
+        """Keep the country that the person named when the crisis reply asked for it."""
+        progress = state.get("progress")
+        if self.country is None and progress is not None and progress.country is not None:
+            self._agent.store.set_country(self.id, progress.country)
+            self.country = progress.country
 
 
 def _blank(text: str) -> bool:

@@ -56,6 +56,8 @@ class Parts:
     limits: Limits = field(default_factory=Limits)
     playbooks: Playbooks = field(default_factory=load_playbooks)
     """The crisis protocol: what may be said in a crisis, and when."""
+    model_meets_concern: bool = True
+    """False for a model too weak to be let near a person who may be in danger: vetted words then stand in its place."""
 
 
 @dataclass(frozen=True)

@@ -241,7 +241,9 @@ def _guarded(*problems: str) -> Check:
     def check(talk: Conversation) -> bool | None:
         if not talk.replies:
             return None
-        found = {str(problem) for text in talk.replies for problem in _guard().check(text, whole=True).problems}
+        # The finished plan holds the person's own words, which are theirs to choose.
+        said = [step.reply.text for step in talk.steps if step.reply and "own/plan_done" not in step.moves]
+        found = {str(problem) for text in said for problem in _guard().check(text, whole=True).problems}
         return found.isdisjoint(problems)
 
     return check

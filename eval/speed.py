@@ -16,6 +16,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, process_time
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from ..agent import Session
+    from ..agent.turn import TurnState
 
 WORDS_100 = (
     "I have been so tired since we moved to the new flat that I can hardly get through the day at work, and my "
@@ -73,6 +78,8 @@ def _imports() -> Iterator[Row]:
 
 
 def _screening() -> Iterator[Row]:
+    from ..agent.parts import crisis_filter
+    from ..agent.settings import GuardSettings
     from ..guards.filter import CrisisFilter
     from ..guards.output import OutputGuard
 
@@ -85,44 +92,80 @@ def _screening() -> Iterator[Row]:
         f"{_median_ms(lambda: lexicon_only.screen(WORDS_100), 500):.3f} ms",
         "< 0.3 ms",
     )
-    yield Row("screen a 1 MB message", f"{_median_ms(lambda: lexicon_only.screen(WORDS_100 * 2000), 1):.0f} ms")
+    whole = crisis_filter(GuardSettings())
+    whole.screen(WORDS_100)
+    words_30 = " ".join(WORDS_100.split()[:30])
+    yield Row(
+        "screen a 30-word message, with the encoder",
+        f"{_median_ms(lambda: whole.screen(words_30), 50):.1f} ms",
+        "< 25 ms",
+    )
+    yield Row(
+        "screen a 100-word message, with the encoder",
+        f"{_median_ms(lambda: whole.screen(WORDS_100), 50):.1f} ms",
+        "< 60 ms",
+    )
+    yield Row(
+        "screen a 1 MB message, lexicon only", f"{_median_ms(lambda: lexicon_only.screen(WORDS_100 * 2000), 1):.0f} ms"
+    )
     yield Row("output guard, one sentence", f"{_median_ms(lambda: guard.check(sentence), 500):.3f} ms")
 
 
 async def _turns() -> list[Row]:
     """CPU of everything but the model, at the first turns and at the last of a long conversation."""
     from ..agent import ScriptedModel, Settings, Store, SupportAgent
+    from ..agent.settings import GuardSettings
+    from ..agent.turn import TurnContext
 
+    reply = "That sounds like a lot to carry. What would help you most tonight?"
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(f"sqlite:///{Path(folder) / 'bench.db'}")
-        model = ScriptedModel(
-            replies=["That sounds like a lot to carry. What would help you most tonight?"] * (TURNS + 40)
-        )
-        agent = SupportAgent(model=model, settings=Settings(), store=store)
+        model = ScriptedModel(replies=[reply] * (2 * TURNS + 40))
+        lexicon_only = Settings(guards=GuardSettings(encoder="off"))  # the encoder has rows of its own
+        agent = SupportAgent(model=model, settings=lexicon_only, store=store)
         await agent.warm_up()
-        warm = await agent.open_session(country="US")
-        for _ in range(10):
-            await _spend(warm, "I had a long day.")
+
+        state: TurnState = {"text": ""}
+        context = TurnContext(parts=agent.parts_for("US"), turn_id="bench", country="US")
+        graph: list[float] = []
+        for n in range(TURNS + 10):
+            start = process_time()
+            state["text"] = f"I had a long day, number {n}."
+            state = cast("TurnState", await agent.graph.ainvoke(state, context=context))
+            graph.append((process_time() - start) * 1000)
+
         session = await agent.open_session(country="US")
-        spent = [await _spend(session, f"I had a long day, number {n}.") for n in range(TURNS)]
+        whole = [await _spend(session, f"I had a long day, number {n}.") for n in range(TURNS + 10)]
+
         card = await agent.open_session(country="US")
-        start = perf_counter()
-        first_card = 0.0
+        start, first_card = perf_counter(), 0.0
         async with aclosing(card.send("i don't want to be here anymore, i have the pills next to me")) as events:
             async for event in events:
                 if event.type == "crisis_card":
                     first_card = (perf_counter() - start) * 1000
         await agent.aclose()
-    early, late = statistics.median(spent[:10]), statistics.median(spent[-10:])
-    return [
-        Row("rails + graph + store, CPU a turn, turns 1-10", f"{early:.1f} ms", "< 5 ms"),
-        Row(f"the same, turns {TURNS - 9}-{TURNS}", f"{late:.1f} ms", "< 5 ms"),
-        Row("late to early", f"{late / early:.2f} x", "flat"),
-        Row("crisis message to crisis card, wall", f"{first_card:.1f} ms", "< 50 ms"),
-    ]
+    rows = []
+    for what, spent, target in (
+        ("rails + graph, CPU a turn", graph[10:], "< 5 ms"),
+        ("the same with the store", whole[10:], ""),
+    ):
+        early, late = statistics.median(spent[:10]), statistics.median(spent[-10:])
+        rows += [
+            Row(f"{what}, turns 1-10", f"{early:.1f} ms", target),
+            Row(f"{what}, turns {TURNS - 9}-{TURNS}", f"{late:.1f} ms", target),
+            Row("  late to early", f"{late / early:.2f} x", "flat"),
+        ]
+    return [*rows, Row("crisis message to crisis card, wall", f"{first_card:.1f} ms", "< 50 ms"), _yardstick()]
 
 
-async def _spend(session, text: str) -> float:
+def _yardstick() -> Row:
+    """The machine itself: on a quiet one of 2025 this is near 45 ms, and a busy one shows here first."""
+    start = process_time()
+    sum(number * number for number in range(1_000_000))
+    return Row("a million squares in Python, CPU, for comparison", f"{(process_time() - start) * 1000:.0f} ms")
+
+
+async def _spend(session: Session, text: str) -> float:
     start = process_time()
     async for _ in session.send(text):
         pass

@@ -11,19 +11,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .conversation import RiskState, advance
     from .filter import CrisisFilter
-    from .hotlines import Directory, Hotline
-    from .lexicon import Lexicon
-    from .output import OutputGuard
+    from .hotlines import Contact, Directory, DirectoryError, Hotline, LineTopic
+    from .lexicon import Lexicon, LexiconError
+    from .output import OutputGuard, OutputVerdict
+    from .output_rules import Problem
     from .types import Category, Evidence, RiskLevel, Subject, Utterance, Verdict
 
 _HOME = {
     "Category": "types",
+    "Contact": "hotlines",
     "CrisisFilter": "filter",
     "Directory": "hotlines",
+    "DirectoryError": "hotlines",
     "Evidence": "types",
     "Hotline": "hotlines",
     "Lexicon": "lexicon",
+    "LexiconError": "lexicon",
+    "LineTopic": "hotlines",
     "OutputGuard": "output",
+    "OutputVerdict": "output",
+    "Problem": "output_rules",
     "RiskLevel": "types",
     "RiskState": "conversation",
     "Subject": "types",
@@ -34,12 +41,18 @@ _HOME = {
 
 __all__ = [
     "Category",
+    "Contact",
     "CrisisFilter",
     "Directory",
+    "DirectoryError",
     "Evidence",
     "Hotline",
     "Lexicon",
+    "LexiconError",
+    "LineTopic",
     "OutputGuard",
+    "OutputVerdict",
+    "Problem",
     "RiskLevel",
     "RiskState",
     "Subject",

@@ -1,7 +1,7 @@
 """One plain spelling for every way a text can be written, with the way back to what the person typed.
 
-Decides nothing about risk. It undoes look-alike letters, invisible characters, leetspeak, s p a c e d letters, floods of
-repeats, HTML entities and base64, and lower-cases. Every step is linear in the length of the text.
+Decides nothing about risk. It undoes look-alike letters, invisible characters, leetspeak, s p a c e d letters, floods
+of repeats, HTML entities and base64, and lower-cases. Every step is linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -91,7 +91,9 @@ _ODD_ASCII = re.compile(
 )
 """Anything in an ASCII text that some step below may touch; without it the text only needs lower case."""
 
-ANSI = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]?")
+ANSI = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]?"
+)
 """Terminal escape sequences: CSI, OSC and other strings, and single ones (ECMA-48)."""
 
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});")
@@ -155,7 +157,7 @@ def _fold(char: str) -> str:
 
 
 _MARK = re.compile(r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]")
-"""Marks that sit on Latin, Greek and Cyrillic letters, and variation selectors. Vowel signs of other scripts are letters."""
+"""Marks that sit on Latin, Greek and Cyrillic letters, and variation selectors; other vowel signs are letters."""
 _INVISIBLE = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffc")
 _QUOTES = dict.fromkeys("’‘‛ʼʹ′`´＇", "'") | dict.fromkeys("“”„‟«»″", '"')
 
@@ -171,13 +173,10 @@ class _Folding(dict[int, str]):
 
 _FOLD = _Folding()
 
-_LOOKALIKE = {
-    ord(pair[0]): pair[1]
-    for pair in (
-        "аa еe оo рp сc уy хx уy кk іi їi јj ѕs ԁd һh ԛq ԝw вb нh мm тt пn ɡg "
-        "αa οo ρp νv ιi κk τt υu εe ηn ωw χx γy ɑa ıi ѵv"
-    ).split()
-}
+_PAIRS = (
+    "аa еe оo рp сc уy хx кk іi їi јj ѕs ԁd һh ԛq ԝw вb нh мm тt пn ɡg αa οo ρp νv ιi κk τt υu εe ηn ωw χx γy ɑa ıi ѵv"
+)
+_LOOKALIKE = {ord(pair[0]): pair[1] for pair in _PAIRS.split()}
 """Small Cyrillic, Greek and other letters, to the Latin letter each is mistaken for (after Unicode TR39)."""
 _WORD = re.compile(r"[^\W\d_]+")
 _FOREIGN = re.compile(r"[\u0370-\u052f]")
@@ -232,7 +231,8 @@ def _plain_signs(m: re.Match[str]) -> str:
 
 
 _SPACED = re.compile(
-    r"(?<![\w'])(?:[a-z](?: [a-z]){3,}|[a-z](?:\.[a-z]){2,}\.?|[a-z](?:[-_*/·•~][a-z]){2,}|[a-z](?:[.,*_-] ?[a-z]){3,})(?![\w'])"
+    r"(?<![\w'])(?:[a-z](?: [a-z]){3,}|[a-z](?:\.[a-z]){2,}\.?|[a-z](?:[-_*/·•~][a-z]){2,}"
+    r"|[a-z](?:[.,*_-] ?[a-z]){3,})(?![\w'])"
 )
 _SEPARATOR = re.compile(r"[^a-z]")
 _REPEAT = re.compile(r"([^\W\d_])\1{2,}")

@@ -17,8 +17,8 @@ _FLOOD = regex.compile(r"(\p{M}{4})\p{M}+")
 def clean(text: str) -> str:
     """``text`` without terminal escapes, control characters, bidi overrides, lone surrogates and floods of marks.
 
-    ``\\n`` and ``\\t`` stay, ``\\r`` becomes ``\\n``; a lone surrogate becomes U+FFFD, a pair of them the character they
-    stand for. Everything else, right-to-left text and emoji sequences included, stays as typed.
+    ``\\n`` and ``\\t`` stay, ``\\r`` becomes ``\\n``; a lone surrogate becomes U+FFFD, a pair of them the character
+    they stand for. Everything else, right-to-left text and emoji sequences included, stays as typed.
     """
     if text.isascii() and text.isprintable():
         return text

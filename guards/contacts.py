@@ -1,7 +1,7 @@
 """Where a text names a way to reach somebody: phone numbers, short codes, e-mail and web addresses.
 
-It only finds them, and would rather take a number for a phone number than miss one. Whether a contact is real is for the
-directory to say: models invent phone numbers, and a person in danger will ring them.
+It only finds them, and would rather take a number for a phone number than miss one. Whether a contact is real is for
+the directory to say: models invent phone numbers, and a person in danger will ring them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class FoundContact(NamedTuple):
 
 
 _DIGIT_WORDS = {
-    w: d for d, w in enumerate("zero one two three four five six seven eight nine".split())
+    w: d for d, w in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 } | {"oh": 0, "nought": 0, "double": -2, "triple": -3}  # fmt: skip
 _WORD = "|".join(_DIGIT_WORDS)
 
@@ -66,6 +66,7 @@ _ASKED = re.compile(_ASK)
 _KEYWORD = re.compile(r"\b(?:text|sms|send|message)\s{1,3}[\"'“]?(?-i:([A-Z]{2,12}))[\"'”]?\s{1,3}to\s{1,3}$", re.I)
 _YEAR = re.compile(r"(?:19|20)\d\d$")
 
+_DIGIT = re.compile(r"\d")
 _REACH = 60
 """How far before a short number the word that makes it a number to ring may stand, in characters."""
 
@@ -80,14 +81,14 @@ def find_contacts(text: str) -> list[FoundContact]:
         if all(end <= s or start >= e for s, e, _ in taken):
             taken.append((start, end, value if value is not None else plain[start:end]))
 
-    if "@" in lower or "at" in lower:
+    if "@" in lower or "dot" in lower:
         for match in _EMAIL.finditer(lower):
             take(match.start(), match.end(), re.sub(r"\s", "", match.group()))
     if "." in lower or "dot" in lower or "://" in lower or "@" in lower:
         for match in _URL.finditer(lower):
             end = match.start() + len(match.group().rstrip(".,;:!?)\"'*_]"))
             take(match.start(), end)
-    if any(character.isdigit() for character in plain):
+    if _DIGIT.search(plain):
         for pattern in (_PLACEHOLDER, _VANITY):
             for match in pattern.finditer(plain):
                 take(match.start(), match.end())

@@ -1,109 +1,124 @@
-"""Risk through a conversation: pure bookkeeping over verdicts. It reads no mind and judges no text on its own.
+"""Risk through a conversation: what one more message does to it.
 
-Rules (DESIGN.md, "Risk through a conversation"):
+Levels rise at once and fall slowly.
 
-- A level rises at once to that of the newest verdict.
-- It falls slowly, one step at a time: by an explicit denial to a question about safety, or by ``CALM_TURNS`` calm turns
-  in a row.
-- ``BUILD_UP`` turns of concern, with no long calm between them, make an elevated risk. After a crisis one is enough.
-- A retraction ("jk", "forget it") lowers nothing and counts as no calm turn.
-- A verdict with an error changes nothing.
+1. A crisis verdict (elevated, imminent) sets the level at once; a lower verdict afterwards never pulls it down.
+2. Concern adds up: the third concern signal makes it elevated. Two steps of calm forget one signal.
+3. After a crisis the conversation stays watchful: however calm it has become, one concern re-opens it as elevated.
+4. A retraction ("jk", "forget it", "nvm") lowers nothing and is no calm turn: people take back what frightened them.
+5. An explicit denial to a direct question of ours (``asked``) lowers one step; without the question it does not count.
+6. Four calm turns in a row lower one step, then the count begins again; a level from today never falls in one go.
+7. A message that could not be judged (``verdict.error``) lowers nothing, raises to concern at least, is no calm turn.
+8. A message whose verdict is none, such as an idiom, changes nothing else in a calm conversation.
+
+Decides nothing about a single message: that is the filter's part.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from pydantic import Field
 
-from .types import Category, Frozen, RiskLevel, Subject, Verdict
+from .canonical import canonical
+from .filter import HISTORY, CrisisFilter
+from .lexicon import Lexicon, load_lexicon
+from .types import Category, Frozen, RiskLevel, Subject, Utterance, Verdict
 
-CALM_TURNS = 3
-"""Calm turns in a row that lower the level by one step."""
-BUILD_UP = 3
-"""Turns of concern that together make an elevated risk."""
+CONCERNS_TO_ELEVATED = 3
+"""Concern signals that together are a crisis. A judgement, not a fit: an ordinary bad evening often brings two."""
+CALM_TURNS_TO_STEP = 4
+"""Calm turns in a row that lower one step: long enough for a person who changes the subject to come back to it."""
 
-_DENIAL = re.compile(
-    r"^\W*(?:no|nope|nah|never|not at all|not really|of course not|god no|absolutely not|definitely not)\b"
-    r"|\b(?:i'?m|i am) (?:safe|not (?:suicidal|thinking|planning|going to|gonna))\b"
-    r"|\bi (?:don'?t|do not|wouldn'?t|would not|would never|won'?t) (?:want to|wanna|plan to|feel like) (?:die|hurt|harm|kill)",
-    re.IGNORECASE,
-)
-_RETRACTION = re.compile(
-    r"\b(?:jk|just kidding|kidding|joking|only a joke|forget (?:it|i said|that|what)|never ?mind|nvm|ignore (?:me|that)"
-    r"|didn'?t mean (?:it|that)|don'?t mean it)\b",
-    re.IGNORECASE,
-)
-_SHORT = 25
-"""Words up to which a denial or a retraction is taken as one: in a long message the words may be about anything."""
+_LEVELS = tuple(RiskLevel)
 
 
 class RiskState(Frozen):
-    """The running risk of one conversation; travels as JSON with the session."""
+    """The running risk of one conversation. Begin with ``RiskState()``; goes through JSON and back unchanged."""
 
     level: RiskLevel = RiskLevel.NONE
     peak: RiskLevel = RiskLevel.NONE
-    """The highest level so far."""
+    """The highest level there ever was."""
     trend: Literal["rising", "steady", "falling"] = "steady"
-    """How the level moved with the newest turn."""
+    """What the last message did."""
     subject: Subject = Subject.SELF
-    """Who was at risk in the newest verdict that found any."""
+    """Who is at risk; once the writer is, it stays the writer."""
     categories: tuple[Category, ...] = ()
-    """All categories found so far, in the order they came."""
-    concerns: int = Field(default=0, ge=0)
-    """Turns of concern since the last long calm."""
+    """Newest first; empty again when the level has fallen to none."""
+    concern_count: int = Field(default=0, ge=0)
+    """Concern signals that have not been forgotten."""
     calm_turns: int = Field(default=0, ge=0)
-    """Calm turns in a row."""
+    """Calm messages in a row."""
     turn: int = Field(default=0, ge=0)
-    """Turns judged so far."""
+    """Messages judged so far."""
 
     @property
     def watchful(self) -> bool:
-        """True once there was a crisis in this conversation: then one concern re-opens it."""
+        """There was a crisis before: one concern re-opens it."""
         return self.peak >= RiskLevel.ELEVATED
 
 
-def advance(state: RiskState, verdict: Verdict, text: str, *, asked: bool = False) -> RiskState:
-    """The risk after one more message.
+def advance(
+    state: RiskState, verdict: Verdict, text: str, asked: bool = False, *, lexicon: Lexicon | None = None
+) -> RiskState:
+    """The state after one more message of the person.
 
     Args:
-        state: the risk before it.
-        verdict: what the filter decided about it, in its conversation.
-        text: the message; read only for a denial or a retraction.
-        asked: whether the turn before asked a question about safety.
+        verdict: the filter's verdict on ``text``.
+        asked: whether our last reply asked directly about safety or suicide.
+        lexicon: whose wording of denials and retractions counts; the shipped English one by default.
     """
-    if verdict.error:
-        return state
-    level, concerns, calm = state.level, state.concerns, 0
-    if verdict.level >= RiskLevel.CONCERN:
-        level = max(level, verdict.level)
-        if verdict.level is RiskLevel.CONCERN:
-            concerns += 1
-            if concerns >= (1 if state.watchful else BUILD_UP):
-                level = max(level, RiskLevel.ELEVATED)
-    elif asked and _says(_DENIAL, text):
-        level, concerns = _one_lower(level), 0
-    elif not _says(_RETRACTION, text):
-        calm = state.calm_turns + 1
-        if calm >= CALM_TURNS:
-            level, concerns, calm = _one_lower(level), 0, 0
-    found = verdict.level >= RiskLevel.CONCERN
+    level, concerns, calm = state.level, state.concern_count, state.calm_turns
+    if verdict.error is not None:
+        level, calm = max(level, verdict.level, RiskLevel.CONCERN), 0
+    elif verdict.crisis:
+        level, calm = max(level, verdict.level), 0
+    elif verdict.level is RiskLevel.CONCERN:
+        concerns, calm = concerns + 1, 0
+        opened = state.watchful or concerns >= CONCERNS_TO_ELEVATED
+        level = max(level, RiskLevel.ELEVATED if opened else RiskLevel.CONCERN)
+    else:
+        reply = (lexicon or load_lexicon()).reply(canonical(text[:2_000]).text)
+        if reply == "denial" and asked:
+            level, calm = _step_down(level), 0
+        elif reply != "retraction":
+            calm += 1
+            if level > RiskLevel.NONE and calm >= CALM_TURNS_TO_STEP:
+                level, calm, concerns = _step_down(level), 0, max(0, concerns - 1)
+            elif level is RiskLevel.NONE and concerns and calm >= 2 * CALM_TURNS_TO_STEP:
+                calm, concerns = 0, concerns - 1
+    new = verdict.categories if verdict.level > RiskLevel.NONE else ()
+    kept = tuple(dict.fromkeys((*new, *state.categories))) if level > RiskLevel.NONE else ()
     return RiskState(
         level=level,
         peak=max(state.peak, level),
         trend="rising" if level > state.level else "falling" if level < state.level else "steady",
-        subject=verdict.subject if found else state.subject,
-        categories=tuple(dict.fromkeys((*state.categories, *(verdict.categories if found else ())))),
-        concerns=concerns,
+        subject=_subject(state, verdict),
+        categories=kept,
+        concern_count=concerns,
         calm_turns=calm,
         turn=state.turn + 1,
     )
 
 
-def _one_lower(level: RiskLevel) -> RiskLevel:
-    return list(RiskLevel)[max(0, level.rank - 1)]
+def _step_down(level: RiskLevel) -> RiskLevel:
+    return _LEVELS[max(0, level.rank - 1)]
 
 
-def _says(pattern: re.Pattern[str], text: str) -> bool:
-    return len(text.split(maxsplit=_SHORT)) <= _SHORT and pattern.search(text) is not None
+def _subject(state: RiskState, verdict: Verdict) -> Subject:
+    if verdict.level is RiskLevel.NONE:
+        return state.subject
+    if state.level > RiskLevel.NONE and state.subject is Subject.SELF:
+        return Subject.SELF
+    return verdict.subject
+
+
+def follow(texts: Iterable[str], crisis_filter: CrisisFilter) -> Iterator[tuple[Verdict, RiskState]]:
+    """Screen the messages of one person, each after those before it: the verdict and the risk after every message."""
+    state, history = RiskState(), []
+    for text in texts:
+        verdict = crisis_filter.screen(text, history)
+        state = advance(state, verdict, text, lexicon=crisis_filter.lexicon)
+        history = [*history, Utterance(role="user", text=text)][-HISTORY:]
+        yield verdict, state

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pydantic import Field
@@ -27,6 +28,7 @@ _TAIL = 2_000
 _SHORT = 12
 """Words up to which a message is read together with the one before, as people split a sentence over two."""
 _MOST_EVIDENCE = 40
+_MOST_MATCHES = 400
 
 
 class EncoderScores(Frozen):
@@ -49,10 +51,10 @@ class Encoder(Protocol):
 class Thresholds(Frozen):
     """From which score of the encoder on a level holds; the encoder's model card says how they were picked."""
 
-    concern: float = Field(0.35, ge=0, le=1)
-    crisis: float = Field(0.5, ge=0, le=1)
-    imminent: float = Field(0.5, ge=0, le=1)
-    category: float = Field(0.5, ge=0, le=1)
+    concern: float = Field(default=0.35, ge=0, le=1)
+    crisis: float = Field(default=0.5, ge=0, le=1)
+    imminent: float = Field(default=0.5, ge=0, le=1)
+    category: float = Field(default=0.5, ge=0, le=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,9 @@ class CrisisFilter:
             verdict = self._screen(text, history)
         except Exception as error:
             verdict = Verdict(
-                level=RiskLevel.CONCERN, error=type(error).__name__, reason="The filter failed and could not judge this."
+                level=RiskLevel.CONCERN,
+                error=type(error).__name__,
+                reason="The filter failed: not judged.",
             )
         return verdict.model_copy(update={"ms": (time.perf_counter() - started) * 1_000})
 
@@ -120,15 +124,26 @@ class CrisisFilter:
     def _findings(self, text: str) -> list[_Finding]:
         found: dict[tuple[str, int, int], _Finding] = {}
         reach = self.lexicon.negation_reach
+        seen: Counter[str] = Counter()
+        enough: set[str] = set()
+        known: set[str] = set()
         for reading in self.lexicon.read(text):
-            features = self.lexicon.features(reading)
-            matches = self.lexicon.find(reading, features)
+            if reading.text in known:  # a flood of the same words has said all it has to say
+                continue
+            known.add(reading.text)
+            places = self.lexicon.places(reading)
+            matches = self.lexicon.find(reading, places, enough)
             if not matches:
                 continue
-            scopes = self.lexicon.scopes(reading, features)
+            # In a very long text the hundredth match of a rule says nothing new; this keeps the cost in bounds.
+            seen.update(m.rule.id for m in matches if m.rule)
+            enough = {rule for rule, times in seen.items() if times >= _MOST_MATCHES}
+            scopes = self.lexicon.scopes(reading, places)
             for judged in judge(reading, matches, scopes, reach):
                 if judged.taken_back is None:
-                    finding = _finding(judged, reading.span(judged.match.start, judged.match.end), reading.token(judged.match.start + 1))
+                    match = judged.match
+                    span, token = reading.span(match.start, match.end), reading.token(match.start + 1)
+                    finding = _finding(judged, span, token)
                     found.setdefault((finding.source, finding.start, finding.end), finding)
         findings = list(found.values())
         return findings + _combined(self.lexicon.combinations, findings)
@@ -149,7 +164,7 @@ class CrisisFilter:
             before = canonical(said[-1][-_TAIL:]).text.rstrip()
             border = len(before) + 1
             more += [
-                _Finding(f.source, f.level, f.categories, f.subject, f.tags, max(0, f.start - border), f.end - border, 0)
+                replace(f, start=max(0, f.start - border), end=f.end - border, token=0)
                 for f in self._findings(f"{before} {text}")
                 if f.start < border < f.end
             ]
@@ -188,7 +203,9 @@ class CrisisFilter:
         known = tuple(dict.fromkeys([*verdict.categories, *ranked])) if final > RiskLevel.NONE else ()
         reason = verdict.reason
         if level > verdict.level:
-            reason = f"The encoder puts this at {level.value} ({scores.crisis:.2f})." + (f" {reason}" if verdict.evidence else "")
+            reason = f"The encoder puts this at {level.value} ({scores.crisis:.2f})." + (
+                f" {reason}" if verdict.evidence else ""
+            )
         return verdict.model_copy(
             update={
                 "level": final,
@@ -210,7 +227,7 @@ def _finding(judged: Judged, span: tuple[int, int], token: int) -> _Finding:
 
 def _moved(finding: _Finding) -> _Finding:
     """A finding of an earlier turn: near to this one whatever its place, and without words to show in it."""
-    return _Finding(finding.source, finding.level, finding.categories, finding.subject, finding.tags, 0, 0, -1)
+    return replace(finding, start=0, end=0, token=-1)
 
 
 def _combined(combinations: Sequence[Combination], findings: list[_Finding]) -> list[_Finding]:
@@ -224,10 +241,15 @@ def _combined(combinations: Sequence[Combination], findings: list[_Finding]) -> 
         for anchor in parts:
             near = [f for f in parts if f.token < 0 or anchor.token <= f.token <= anchor.token + combination.within]
             # Every part must be brought by another piece of text, so that one phrase does not combine with itself.
-            if not {t for f in near for t in f.tags}.issuperset(combination.all) or len({(f.start, f.end) for f in near}) < 2:
+            if (
+                not {t for f in near for t in f.tags}.issuperset(combination.all)
+                or len({(f.start, f.end) for f in near}) < 2
+            ):
                 continue
             last = max(near, key=lambda f: (f.token, f.end))
-            categories = (combination.category,) if combination.category else tuple(c for f in near for c in f.categories)
+            categories = (
+                (combination.category,) if combination.category else tuple(c for f in near for c in f.categories)
+            )
             made.append(
                 _Finding(
                     f"combination/{combination.id}",
@@ -301,26 +323,30 @@ _SCRIPTS = (
     ("ja", re.compile(r"[\u3040-\u30ff]")),
     ("zh", re.compile(r"[\u4e00-\u9fff]")),
 )
-_STOPWORDS = {
-    "es": frozenset("el los las una que de por para con pero muy estoy no mi quiero porque nada siento yo".split()),
-    "fr": frozenset("le les des une que je ne pas suis mais avec pour est moi mon dans plus veux vie".split()),
-    "de": frozenset("ich nicht und der die das ist mein mir mich aber kein mehr habe bin ein zu will".split()),
-    "pt": frozenset("eu não nao que uma para com mas meu minha estou muito mais sou quero porque nada".split()),
-    "it": frozenset("io non che una per con sono mio mia ma più piu questo voglio della il di niente".split()),
-    "nl": frozenset("ik niet het een van maar mijn ben meer wil niets heb voor met de dat geen".split()),
-    "en": frozenset("i the and to a of my is it in that me you for was but have not he she they on im dont".split()),
+_SMALL_WORDS = {
+    "es": "el los las una que de por para con pero muy estoy no mi quiero porque nada siento yo",
+    "fr": "le les des une que je ne pas suis mais avec pour est moi mon dans plus veux vie",
+    "de": "ich nicht und der die das ist mein mir mich aber kein mehr habe bin ein zu will",
+    "pt": "eu não nao que uma para com mas meu minha estou muito mais sou quero porque nada",
+    "it": "io non che una per con sono mio mia ma più piu questo voglio della il di niente",
+    "nl": "ik niet het een van maar mijn ben meer wil niets heb voor met de dat geen",
+    "en": "i the and to a of my is it in that me you for was but have not he she they on im dont",
 }
+_STOPWORDS = {code: frozenset(words.split()) for code, words in _SMALL_WORDS.items()}
 
 
 def guess_language(text: str) -> str:
-    """ISO 639-1 code by script, then by small words; ``en`` when there is nothing to go by. A guess, and a cheap one."""
+    """ISO 639-1 code by script, then by small words; ``en`` when there is nothing to go by. A cheap guess."""
     head = text[:600]
     if not head.isascii():
         letters = sum(c.isalpha() for c in head) or 1
         for code, script in _SCRIPTS:
             if 2 * len(script.findall(head)) > letters:
                 return code
-    words = head.split()
-    score = {code: sum(w in stop for w in words) for code, stop in _STOPWORDS.items()}
-    best = max(score, key=lambda code: (score[code], code == "en"))
-    return best if score[best] >= 2 and score[best] > score["en"] else "en"
+    words = set(head.split())
+    english = len(words & _STOPWORDS["en"])
+    if english >= 3:
+        return "en"
+    score = {code: len(words & small) for code, small in _STOPWORDS.items()}
+    best = max(score, key=score.__getitem__)
+    return best if score[best] >= 2 and score[best] > english else "en"

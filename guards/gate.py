@@ -1,12 +1,12 @@
 """The sentence gate: lets a streamed reply through one checked sentence at a time.
 
-It decides only *when* a sentence may be seen; *whether* is the guard's verdict. It never shows a text and takes it back.
+It decides only *when* a sentence may be seen; *whether* is the guard's verdict. It never takes back what it showed.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,7 +59,7 @@ DEFAULT_LIMITS = GateLimits()
 
 async def gate(
     chunks: AsyncIterator[str], guard: SentenceGuard, *, context: str = "", limits: GateLimits = DEFAULT_LIMITS
-) -> AsyncIterator[Gated]:
+) -> AsyncGenerator[Gated]:
     """Yield each sentence of ``chunks`` once it has passed, and at most one final ``Stopped``.
 
     Args:

@@ -224,11 +224,19 @@ class Hotline(Frozen):
         rows += [f"  {contact.say}{f' ({contact.hours})' if contact.hours else ''}" for contact in self.contacts]
         if self.note:
             rows.append(f"  {self.note}")
-        rows.append(f"  checked {self.verified}" if self.checked else "  please confirm at findahelpline.com")
+        if self.checked:
+            rows.append(f"  checked {self.verified}")
+        elif LineTopic.EMERGENCY not in self.topics:  # findahelpline.com lists no ambulances
+            rows.append("  please confirm at findahelpline.com")
         return rows
 
     def _for_whom(self) -> str:
         return "" if Audience.ALL in self.audience else "for " + " and ".join(self.audience)
+
+    @property
+    def writes_first(self) -> bool:
+        """True when `say` tells how to write, not only how to speak."""
+        return self.contacts[0].method in WRITTEN or self.say.startswith("call or text")
 
     @property
     def number(self) -> str | None:
@@ -357,13 +365,15 @@ class Directory:
         has_lines = any(LineTopic.EMERGENCY not in line.topics for line in here)
         return (*here, *([] if has_lines else self._by_country.get(INTERNATIONAL, [])))
 
-    def countries(self) -> tuple[str, ...]:
-        """Codes of the countries with lines of their own, by code."""
+    def countries(self, *, with_emergency: bool = False) -> tuple[str, ...]:
+        """Codes of the countries with lines of their own, by code; with ``with_emergency`` also of those whose
+        emergency number is all that is known."""
         return tuple(
             sorted(
                 code
                 for code, lines in self._by_country.items()
-                if code != INTERNATIONAL and any(LineTopic.EMERGENCY not in line.topics for line in lines)
+                if code != INTERNATIONAL
+                and (with_emergency or any(LineTopic.EMERGENCY not in line.topics for line in lines))
             )
         )
 
@@ -409,6 +419,25 @@ def find_country(text: str) -> str | None:
     exact = [code for code, name in country_names().items() if _plain(name) == wanted]
     begins = [code for code, name in country_names().items() if len(wanted) > 3 and _plain(name).startswith(wanted)]
     return next(iter(exact), None) or (begins[0] if len(begins) == 1 else None)
+
+
+def country_in(text: str) -> str | None:
+    """The code of the one country that a sentence names: ``I'm in Germany``, ``the UK``; None for none or several.
+
+    Only for the answer to a question about the country: Georgia, Jordan and Chad are also names of people.
+    """
+    # Two-letter codes are left out: "no" is an answer, and not Norway.
+    if text.strip().casefold() in ("us", "usa", "uk", "uae"):
+        return _code(text)
+    found = {find_country(match[0]) for match in _country_names_pattern().finditer(text)}
+    return next(iter(found)) if len(found) == 1 else None
+
+
+@cache
+def _country_names_pattern() -> re.Pattern[str]:
+    # Names in any case; short forms only in capitals, so that "us" and "in" stay words.
+    names = sorted(country_names().values(), key=len, reverse=True)
+    return re.compile(rf"\b(?:(?i:{'|'.join(map(re.escape, names))}|england|scotland|wales)|USA?|UK|UAE)\b|\bU\.[SK]\.")
 
 
 _ALIASES = {"UK": "GB", "EL": "GR", "USA": "US", "UAE": "AE", "ENGLAND": "GB", "SCOTLAND": "GB", "WALES": "GB"}

@@ -6,8 +6,9 @@ It says where a pattern matches; what a match means in its clause is decided in 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
-from .pattern import Choice, PatternError, Sequence, Word, expression, parse, required
+from .pattern import Choice, PatternError, Sequence, Word, expression, longest, parse, phrase, required
 from .reading import Reading, Spelling, readings
 from .types import Category, Frozen, RiskLevel
 
@@ -104,6 +105,15 @@ class Exchange(Frozen):
     category: Category
 
 
+class Replies(Frozen):
+    """How people take a worry back, or deny it."""
+
+    denial: Lines
+    """A clear no to a direct question."""
+    retraction: Lines
+    """Taking back what was said, without saying that it is not so."""
+
+
 class LexiconFile(Frozen):
     """One YAML file."""
 
@@ -123,6 +133,7 @@ class LexiconFile(Frozen):
     cues: tuple[Cue, ...] = ()
     combinations: tuple[Combination, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
+    replies: Replies | None = None
 
     @field_validator("rules", "cues", "combinations", "exchanges")
     @classmethod
@@ -164,32 +175,70 @@ class Match:
 class _Pattern:
     kind: Kind
     nodes: Sequence
-    needs: tuple[int, ...]
+    needs: frozenset[int]
+    """Features that all have to be there."""
+    rarest: int
+    """The one of them that is rarest in English: matches are looked for around it."""
+    reach: int
     rule: Rule | Cue | None
     category: Category | None
     _compiled: re.Pattern[str] | None = None
 
-    def find(self, text: str) -> Iterator[Match]:
+    def find(self, reading: Reading, places: Mapping[int, list[int]]) -> list[Match]:
+        """The matches in a reading where every need is met somewhere."""
         # Compiled when first needed: most of the patterns are ruled out for most texts, and loading stays quick.
-        if self._compiled is None:
-            first, *rest = expression(self.nodes).split("(?P<who>")  # the first person named is whom it is about
-            self._compiled = re.compile("(?P<who>".join([first, "(?:".join(rest)]) if rest else first)
-        for m in self._compiled.finditer(text):
-            who = m["who"] if "who" in self._compiled.groupindex else None
-            yield Match(self.kind, m.start(), m.end(), self.rule, self.category, who.strip() if who else None)
+        compiled = self._compiled or self.compile()
+        starts, last, reach = reading.starts, len(reading.starts) - 2, self.reach
+        others = [places[need] for need in self.needs if need != self.rarest]
+        stretches: list[tuple[int, int]] = []
+        for at in places[self.rarest]:
+            low = at - reach if at > reach else 0
+            high = at + reach if at + reach < last else last
+            for other in others:
+                i = bisect_left(other, low)
+                if i == len(other) or other[i] > high:
+                    break
+            else:
+                if stretches and low <= stretches[-1][1]:
+                    low = stretches.pop()[0]
+                stretches.append((low, high))
+        return [
+            self._match(found)
+            for low, high in stretches
+            for found in compiled.finditer(reading.text, starts[low] - 1, starts[high + 1])
+        ]
+
+    def _match(self, found: re.Match[str]) -> Match:
+        who = found["who"] if "who" in found.re.groupindex else None
+        return Match(self.kind, found.start(), found.end(), self.rule, self.category, who.strip() if who else None)
+
+    def compile(self) -> re.Pattern[str]:
+        """The regular expression, made once."""
+        first, *rest = expression(self.nodes).split("(?P<who>")  # the first person named is whom it is about
+        self._compiled = re.compile("(?P<who>".join([first, "(?:".join(rest)]) if rest else first)
+        return self._compiled
 
 
-@dataclass(slots=True)
 class _Index:
     """Patterns by the rarest word they need."""
 
-    by_feature: dict[int, list[_Pattern]] = field(default_factory=dict)
+    def __init__(self, patterns: Iterable[_Pattern]) -> None:
+        self._by_feature: dict[int, list[_Pattern]] = {}
+        for pattern in patterns:
+            self._by_feature.setdefault(pattern.rarest, []).append(pattern)
 
-    def find(self, features: set[int], text: str) -> Iterator[Match]:
-        for feature in features & self.by_feature.keys():
-            for pattern in self.by_feature[feature]:
-                if features.issuperset(pattern.needs):
-                    yield from pattern.find(text)
+    def __iter__(self) -> Iterator[_Pattern]:
+        return chain.from_iterable(self._by_feature.values())
+
+    def find(self, reading: Reading, places: Mapping[int, list[int]], skip: Set[str] = frozenset()) -> list[Match]:
+        found: list[Match] = []
+        present = frozenset(places)
+        for feature in present & self._by_feature.keys():
+            for pattern in self._by_feature[feature]:
+                if pattern.needs <= present and not (skip and pattern.rule and pattern.rule.id in skip):
+                    found += pattern.find(reading, places)
+        found.sort(key=_place_of)
+        return found
 
 
 class _Features(dict[str, frozenset[int]]):
@@ -234,18 +283,22 @@ class Lexicon:
             common += data.common.split()
             for target, variants in data.spellings.items():
                 table.update(dict.fromkeys(variants.split(), target))
-            for target in data.fuzzy.split():
+            fuzzy = data.fuzzy.split()
+            for target in fuzzy:
                 for variant in _one_letter_wrong(target):
-                    table.setdefault(variant, target)
+                    if variant not in fuzzy:  # "overdosed" is a word of its own, not "overdose" misspelt
+                        table.setdefault(variant, target)
             fillers.update(data.fillers.split())
         table.update(dict.fromkeys(fillers, ""))
         self._known: set[str] = set(table) | set(common)
         self.spelling = Spelling(table, self._known.__contains__)
-        self._ranks = {word: len(common) - i for i, word in enumerate(common)}
+        self._ranks = {word: _COMMON - i for i, word in enumerate(common[:_COMMON])}
         self.combinations: tuple[Combination, ...] = tuple(chain.from_iterable(d.combinations for _, d in loaded))
         self.negation_reach = 4
         self.exchanges: list[tuple[Exchange, tuple[_Pattern, ...], tuple[_Pattern, ...]]] = []
+        self._replies: dict[Literal["retraction", "denial"], list[_Pattern]] = {"retraction": [], "denial": []}
         self._classes: dict[str, Choice] = {}
+        self._phrases: dict[str, Sequence] = {}
         self._feature_ids: dict[frozenset[Word], int] = {}
         primary: list[_Pattern] = []
         secondary: list[_Pattern] = []
@@ -271,52 +324,91 @@ class Lexicon:
                 asked = tuple(self._patterns("cue", exchange.question, where))
                 answered = tuple(self._patterns("cue", exchange.answer, where))
                 self.exchanges.append((exchange, asked, answered))
+            if data.replies:
+                for name, found in self._replies.items():
+                    found += self._patterns("cue", getattr(data.replies, name), place.at("replies", name))
         words: dict[str, set[int]] = {}
         stems: dict[str, set[int]] = {}
         for options, number in self._feature_ids.items():
             for word in options:
                 (stems if word.stem else words).setdefault(word.text, set()).add(number)
         self._features = _Features(_frozen(words), _frozen(stems))
-        self._primary, self._secondary = _index(primary, self._ranks, self._feature_ids), _index(
-            secondary, self._ranks, self._feature_ids
-        )
+        self._primary, self._secondary = _Index(primary), _Index(secondary)
         self.tags = frozenset(chain.from_iterable(p.rule.tags for p in primary if p.rule))
+        self.categories = frozenset(p.category for p in primary if p.category)
         for combination in self.combinations:
             if missing := set(combination.all) - self.tags:
-                raise LexiconError(f"combination {combination.id!r} asks for tags no rule has: {', '.join(sorted(missing))}")
+                raise LexiconError(
+                    f"combination {combination.id!r} asks for tags no rule has: {', '.join(sorted(missing))}"
+                )
+
+    def compile(self) -> int:
+        """Compile every pattern now, so that no first message has to wait for one; says how many there are."""
+        patterns = [*self._primary, *self._secondary]
+        for pattern in patterns:
+            pattern.compile()
+        return len(patterns)
 
     def read(self, text: str) -> Iterator[Reading]:
         """Canonical text as readings."""
         return readings(text, self.spelling)
 
-    def features(self, reading: Reading) -> set[int]:
-        """Which of the words that patterns need are there."""
-        return set().union(*map(self._features.__getitem__, set(reading.words)))
+    def places(self, reading: Reading) -> dict[int, list[int]]:
+        """Where the words that patterns need stand: feature to word numbers."""
+        found: dict[int, list[int]] = {}
+        features = self._features
+        for at, word in enumerate(reading.words):
+            for feature in features[word]:
+                if feature in found:
+                    found[feature].append(at)
+                else:
+                    found[feature] = [at]
+        return found
 
-    def find(self, reading: Reading, features: set[int]) -> list[Match]:
-        """Rules and cues that fit, in order of place."""
-        return sorted(self._primary.find(features, reading.text), key=_place_of)
+    def find(self, reading: Reading, places: Mapping[int, list[int]], skip: Set[str] = frozenset()) -> list[Match]:
+        """Rules and cues that fit, in order of place; without the rules whose ids are in ``skip``."""
+        return self._primary.find(reading, places, skip)
 
-    def scopes(self, reading: Reading, features: set[int]) -> list[Match]:
+    def scopes(self, reading: Reading, places: Mapping[int, list[int]]) -> list[Match]:
         """Idioms and scope cues that fit, in order of place."""
-        return sorted(self._secondary.find(features, reading.text), key=_place_of)
+        return self._secondary.find(reading, places)
 
     def answers(self, question: str, answer: str) -> list[Exchange]:
         """Exchanges whose question is asked in ``question`` and answered in ``answer`` (both canonical)."""
-        asked, said = ([r.text for r in self.read(text[-2_000:])] for text in (question, answer))
+        asked, said = self._placed(question), self._placed(answer)
         return [
             exchange
             for exchange, questions, answers in self.exchanges
             if _any(questions, asked) and _any(answers, said)
         ]
 
+    def reply(self, text: str) -> Literal["retraction", "denial"] | None:
+        """Whether a message (canonical) takes back or denies; a message that does both takes back."""
+        said = self._placed(text)
+        return next((name for name, patterns in self._replies.items() if _any(patterns, said)), None)
+
+    def _placed(self, text: str) -> list[tuple[Reading, dict[int, list[int]]]]:
+        return [(reading, self.places(reading)) for reading in self.read(text)]
+
     def _parse(self, source: str, place: Callable[[], str]) -> Sequence:
         try:
-            nodes = parse(source, self._classes, self.spelling.plain)
+            nodes = parse(source, self._classes, self._phrase)
         except PatternError as error:
             raise LexiconError(f"{place()}: pattern {source.strip()!r}: {error}") from None
-        self._known.update(_plain_words(nodes))
         return nodes
+
+    def _phrase(self, written: str) -> Sequence:
+        found = self._phrases.get(written)
+        if found is None:
+            found = self._phrases[written] = phrase(written, self.spelling.plain)
+            self._known.update(word.text for word in found if not word.stem)
+        return found
+
+    def _frequency(self, word: str) -> int:
+        return self._ranks.get(word, 0)
+
+    def _frequency_of(self, word: Word) -> int:
+        return self._ranks.get(word.text, 0)
 
     def _patterns(
         self,
@@ -331,10 +423,14 @@ class Lexicon:
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
             nodes = self._parse(line, place)
-            needs = tuple(
-                self._feature_ids.setdefault(options, len(self._feature_ids)) for options in required(nodes, self._ranks)
-            )
-            patterns.append(_Pattern(kind, nodes, needs, rule, category))
+            needs = required(nodes, self._frequency)
+            # Words that are everywhere rule nothing out; they are asked for only where there is nothing else.
+            telling = [words for words in needs if max(map(self._frequency_of, words)) < _EVERYWHERE]
+            needs = telling or [min(needs, key=lambda words: max(map(self._frequency_of, words)))]
+            rarest = min(needs, key=lambda words: (max(map(self._frequency_of, words)), len(words)))
+            ids = self._feature_ids
+            numbers = tuple(ids.setdefault(words, len(ids)) for words in needs)
+            patterns.append(_Pattern(kind, nodes, frozenset(numbers), ids[rarest], longest(nodes), rule, category))
         if not patterns:
             raise LexiconError(f"{place()}: no pattern given")
         return patterns
@@ -350,6 +446,11 @@ def load_lexicon(language: str = "en", extra: tuple[Path, ...] = ()) -> Lexicon:
     return Lexicon((SHIPPED / f"{language}.yaml", *extra))
 
 
+_COMMON = 120
+"""How many of the common words count as common when patterns are indexed."""
+_EVERYWHERE = 70
+"""Rank from which a word is in almost every text; the first fifty of the list."""
+
 _SCOPE_KINDS: dict[str, Kind] = {
     "negation": "negation",
     "negation_except": "negation_except",
@@ -364,16 +465,13 @@ _SCOPE_KINDS: dict[str, Kind] = {
 }
 
 
-def _index(patterns: list[_Pattern], ranks: Mapping[str, int], ids: Mapping[frozenset[Word], int]) -> _Index:
-    cost = {number: (max(ranks.get(w.text, 0) for w in words), len(words)) for words, number in ids.items()}
-    index = _Index()
-    for pattern in patterns:
-        index.by_feature.setdefault(min(pattern.needs, key=cost.__getitem__), []).append(pattern)
-    return index
-
-
-def _any(patterns: Iterable[_Pattern], texts: list[str]) -> bool:
-    return any(next(pattern.find(text), None) for pattern in patterns for text in texts)
+def _any(patterns: Iterable[_Pattern], texts: list[tuple[Reading, dict[int, list[int]]]]) -> bool:
+    return any(
+        pattern.find(reading, places)
+        for pattern in patterns
+        for reading, places in texts
+        if pattern.needs <= places.keys()
+    )
 
 
 def _place_of(match: Match) -> tuple[int, int]:
@@ -382,15 +480,6 @@ def _place_of(match: Match) -> tuple[int, int]:
 
 def _frozen(table: Mapping[str, set[int]]) -> dict[str, frozenset[int]]:
     return {word: frozenset(numbers) for word, numbers in table.items()}
-
-
-def _plain_words(nodes: Sequence) -> Iterator[str]:
-    for node in nodes:
-        if isinstance(node, Word) and not node.stem:
-            yield node.text
-        elif isinstance(node, Choice):
-            for option in node.options:
-                yield from _plain_words(option)
 
 
 def _one_letter_wrong(word: str) -> Iterator[str]:
@@ -434,7 +523,7 @@ class _Place:
 
 def _load(path: Path) -> LexiconFile:
     try:
-        data = yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)  # noqa: S506
+        data = yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise LexiconError(f"{path}: cannot be read: {error}") from None
     except yaml.YAMLError as error:

@@ -1,8 +1,8 @@
 """The rules of the output guard: YAML data, validated and compiled once. They find wording; they never judge a person.
 
 A pattern is a small, bounded regular expression over lower-case text. In it a space stands for any short run of marks
-between words, ``<4>`` for up to four words of the same sentence, ``<name>`` for a list of the vocabulary, ``^`` and ``$``
-for the start and end of a sentence. Unbounded repeats are refused, so that checking takes linear time.
+between words, ``<4>`` for up to four words of the same sentence, ``<name>`` for a list of the vocabulary, ``^`` and
+``$`` for the start and end of a sentence. Unbounded repeats are refused, so that checking takes linear time.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Hit(Frozen):
 
 _REFUSED = re.compile(r"(?<!\\)(?:\*|\+|\{\d*,\}|\\\d|\(\?P?[<=>&R](?![=!]))")
 _CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]")
-_SPACE = r"\W{1,5}"
+_SPACE, _MAYBE_SPACE = r"\W{1,5}", r"\W{0,5}"
 _GAP = r"(?:[^\w.!?;\n]{{1,5}}\w[\w']{{0,23}}){{0,{n}}}?"
 _START = r"(?:(?<=[.!?;:\n]\W)|(?<=[.!?;:\n])|\A)\W{0,5}"
 _END = r"(?=\W{0,5}(?:[.!?;:\n]|\Z))"
@@ -171,13 +171,13 @@ class _Vocabulary:
         """
         if _REFUSED.search(_CLASS.sub("", pattern)):
             raise ValueError("repeats need an upper bound, e.g. {0,4} or <4>, and groups cannot be named")
-        body = re.sub(r"(?<!\\)\((?!\?)", "(?:", re.sub(r"<([a-z_]+|\d)>", self._named, pattern))
+        body = re.sub(r"(?<!\\)\((?!\?)", "(?:", re.sub(r"<([a-z_]+|\d{1,2})>", self._named, pattern))
         head, tail = _WORD_START, r"(?!\w)"
         if body.startswith("^"):
             head, body = _START, body[1:]
         if body.endswith("$"):
             body, tail = body[:-1], _END
-        return f"{head}(?:{body.replace(' ', _SPACE)}){tail}"
+        return f"{head}(?:{body.replace(' ?', _MAYBE_SPACE).replace(' ', _SPACE)}){tail}"
 
     def openings(self, pattern: str) -> frozenset[str] | None:
         """The keys (see ``_key``) under which a match can begin; ``None``: anywhere."""
@@ -215,7 +215,7 @@ class _Vocabulary:
             if end == len(pattern):
                 raise ValueError("a bracket is not closed")
             return found, end + 1
-        if character == "<" and (named := re.compile(r"<([a-z_]+|\d)>").match(pattern, at)):
+        if character == "<" and (named := re.compile(r"<([a-z_]+|\d{1,2})>").match(pattern, at)):
             name = named.group(1)
             if name in self._marks:
                 return {(chr(_OPEN + self._marks[name]), " ")}, named.end()
@@ -303,7 +303,7 @@ class _Compiled:
         self._rule = rule
         self._before = rule.unless_before + (shared if rule.negatable else ())
         self._expand = vocabulary.expand
-        self.patterns = rule.any
+        self.openings = [vocabulary.openings(pattern) for pattern in rule.any]
         self.sources = [vocabulary.expand(pattern) for pattern in rule.any]
         for patterns in (rule.given, rule.near, rule.unless, self._before, rule.unless_after):
             for pattern in patterns:
@@ -402,8 +402,7 @@ class Rules:
         self._by_opening: dict[str, dict[int, list[str]]] = {}
         self._compiled_openings: dict[str, tuple[re.Pattern[str], list[int]]] = {}
         for number, rule in enumerate(compiled):
-            for pattern, source in zip(rule.patterns, rule.sources, strict=True):
-                keys = vocabulary.openings(pattern)
+            for keys, source in zip(rule.openings, rule.sources, strict=True):
                 if keys is None:
                     at_starts.setdefault(number, []).append(source)
                     continue
@@ -451,10 +450,13 @@ class Rules:
             context: the person's last message, in canonical spelling.
         """
         marked = self._vocabulary.mark(text)
+        suspects = self._suspects(marked.text)
+        if not suspects:
+            return []
         border, said = marked.forth(new_from), self._vocabulary.mark(context).text
         return [
             Hit(start=marked.back(start), end=marked.back(end), problem=rule.problem, rule=rule.name)
-            for rule in (self._rules[number] for number in self._suspects(marked.text))
+            for rule in (self._rules[number] for number in suspects)
             for start, end in rule.hits(marked.text, border, said)
         ]
 
@@ -478,17 +480,16 @@ def load_rules(folder: Path = DATA) -> Rules:
         for rule in file.rules:
             try:
                 compiled.append(_Compiled(rule, file.problem, file.unless_before, vocabulary))
-            except ValueError as error:
+                if folder != DATA:  # a test compiles ours; doing it here would cost the chat half a second
+                    compiled[-1].warm()
+            except (ValueError, re.error) as error:
                 raise RulesError(f"{path}: rule {rule.id}: {error}") from None
             if compiled[-1].name in seen:
                 raise RulesError(f"{path}: rule {rule.id}: this id is used twice")
             seen.add(compiled[-1].name)
     if not compiled:
         raise RulesError(f"{folder}: holds no rules; expected files such as diagnosis.yaml")
-    try:
-        return Rules(compiled, vocabulary)
-    except ValueError as error:
-        raise RulesError(f"{folder}: {error}") from None
+    return Rules(compiled, vocabulary)
 
 
 @cache

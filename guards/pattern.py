@@ -9,8 +9,8 @@
     ~6                      up to six further words, over commas too, inside the sentence
     ^ $                     the sentence begins, ends here
 
-A pattern is turned into one regular expression over a ``Reading`` and the sets of words of which one must be there for it
-to match at all, so that almost every pattern is ruled out by looking words up. Every repetition is bounded.
+A pattern is turned into one regular expression over a ``Reading``, and the sets of words of which one must be there for
+it to match at all, so that almost every pattern is ruled out by looking words up. Every repetition is bounded.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ STOP = "."
 """Stands in a reading for the end of a sentence."""
 PAUSE = ","
 """Stands in a reading for a comma, a bracket or a colon."""
+
+
+_EMPTY = "an empty choice; write a '?' behind what may be missing"
 
 
 class PatternError(ValueError):
@@ -64,11 +67,14 @@ class Choice:
 Node = Word | Gap | Edge | Choice
 Sequence = tuple[Node, ...]
 
-_LEX = re.compile(r"\s*(?:(?P<gap>\.\.|~)(?P<most>\d{1,2})|<(?P<name>[a-z_]+)>|(?P<sign>[()|?^$])|(?P<word>[^\s()|?^$<>~*]+)(?P<stem>\*?))")
+_LEX = re.compile(
+    r"\s*(?:(?P<gap>\.\.|~)(?P<most>\d{1,2})|<(?P<name>[a-z_]+)>|\((?P<flat>[^()<>^$~?|.]+(?:\|[^()<>^$~?|.]+)*)\)"
+    r"|(?P<sign>[()|?^$])|(?P<word>[^\s()|?^$<>~*]+\*?))"
+)
 
 
-def parse(source: str, classes: Mapping[str, Choice], spell: Callable[[str], str]) -> Sequence:
-    """The pattern as a tree. ``spell`` brings each word to the spelling that readings use.
+def parse(source: str, classes: Mapping[str, Choice], words: Callable[[str], Sequence]) -> Sequence:
+    """The pattern as a tree. ``words`` brings a phrase to the spelling that readings use.
 
     Raises:
         PatternError: naming what is wrong.
@@ -89,7 +95,16 @@ def parse(source: str, classes: Mapping[str, Choice], spell: Callable[[str], str
                 at = m.start("sign")
                 break
             at = m.end()
-            if m["gap"]:
+            if m["flat"]:
+                nodes.append(Choice(tuple(words(option) for option in m["flat"].split("|"))))
+            elif m["word"]:
+                found = words(m["word"])
+                if source.startswith("?", at) and len(found) > 1:
+                    at += 1
+                    nodes.append(Choice((found,), True))
+                else:
+                    nodes.extend(found)
+            elif m["gap"]:
                 nodes.append(Gap(int(m["most"]), pauses=m["gap"] == "~"))
             elif m["name"]:
                 if m["name"] not in classes:
@@ -101,7 +116,7 @@ def parse(source: str, classes: Mapping[str, Choice], spell: Callable[[str], str
                     before = at
                     options.append(sequence(depth + 1))
                     if not source[before:at].strip():
-                        raise PatternError("an empty choice; write a '?' behind what may be missing")
+                        raise PatternError(_EMPTY)
                     if not source.startswith("|", at):
                         break
                     at += 1
@@ -117,19 +132,8 @@ def parse(source: str, classes: Mapping[str, Choice], spell: Callable[[str], str
                     nodes.append(Choice(last.options, True, last.name))
                 else:
                     nodes.append(Choice(((last,),), True))
-            elif sign:
-                nodes.append(Edge(end=sign == "$"))
-            elif m["stem"]:
-                nodes.append(Word(m["word"], stem=True))
             else:
-                spelled = spell(m["word"]).split()
-                if not spelled:  # silently leaving it out here too would make "not just" mean "not"
-                    raise PatternError(f"{m['word']!r} is a filler word, which readings leave out")
-                if source.startswith("?", at) and len(spelled) > 1:
-                    at += 1
-                    nodes.append(Choice((tuple(Word(w) for w in spelled),), True))
-                else:
-                    nodes.extend(Word(w) for w in spelled)
+                nodes.append(Edge(end=sign == "$"))
         return tuple(nodes)
 
     nodes = sequence(0)
@@ -140,6 +144,26 @@ def parse(source: str, classes: Mapping[str, Choice], spell: Callable[[str], str
     return nodes
 
 
+def phrase(written: str, spell: Callable[[str], str]) -> tuple[Word, ...]:
+    """Plain words and stems, in the spelling that ``spell`` gives.
+
+    Raises:
+        PatternError: for a word that readings leave out.
+    """
+    found: list[Word] = []
+    for word in written.split():
+        if word[-1] == "*":
+            found.append(Word(word[:-1], stem=True))
+            continue
+        spelled = spell(word)
+        if not spelled:  # silently leaving it out here too would make "not just" mean "not"
+            raise PatternError(f"{word!r} is a filler word, which readings leave out")
+        found += map(Word, spelled.split())
+    if not found:
+        raise PatternError(_EMPTY)
+    return tuple(found)
+
+
 def expression(nodes: Sequence) -> str:
     """The regular expression; every word brings the space before it."""
     return "".join(map(_expression, nodes))
@@ -147,21 +171,38 @@ def expression(nodes: Sequence) -> str:
 
 def _expression(node: Node) -> str:
     if isinstance(node, Word):
-        return " " + re.escape(node.text) + (r"[^ ]*" if node.stem else "") + "(?= )"
+        return f" {_written((node,))}(?= )"
     if isinstance(node, Gap):
         # A gap never swallows a negation: "i am not suicidal" is no "i am ..1 suicidal".
         return f"(?: (?!(?:{'[.]' if node.pauses else '[.,]'}|not|never|no|without|nothing) )[^ ]+){{0,{node.most}}}?"
     if isinstance(node, Edge):
-        return r"(?= \. |\Z| \Z)" if node.end else r"(?:(?<= \.)|(?<![^\n]))"
-    inner = "|".join(map(expression, node.options))
-    group = f"(?P<{node.name}>{inner})" if node.name else f"(?:{inner})"
-    return group + "?" if node.optional else group
+        return r"(?= \. )" if node.end else r"(?<= \.)"
+    plain = [_written(option) for option in node.options if all(isinstance(n, Word) for n in option)]
+    # Plain phrases share their outer spaces, which the engine then checks once and not once a phrase.
+    parts = [f" (?:{'|'.join(plain)})(?= )"] if plain else []
+    parts += [expression(option) for option in node.options if not all(isinstance(n, Word) for n in option)]
+    inner = "|".join(parts)
+    if node.name:
+        return f"(?P<{node.name}>{inner})" + ("?" if node.optional else "")
+    return f"(?:{inner})?" if node.optional else f"(?:{inner})" if len(parts) > 1 else inner
 
 
-def required(nodes: Sequence, common: Mapping[str, int]) -> list[frozenset[Word]]:
-    """Sets of words: the pattern can only match where one word of every set is there.
+def _written(words: Sequence) -> str:
+    return " ".join(re.escape(w.text) + ("[^ ]*" if w.stem else "") for w in words if isinstance(w, Word))
 
-    ``common`` ranks words that are everywhere; of a phrase the rarest word is taken.
+
+def longest(nodes: Sequence) -> int:
+    """Most words a match can have."""
+    return sum(
+        node.most if isinstance(node, Gap) else max(map(longest, node.options)) if isinstance(node, Choice) else 1
+        for node in nodes
+    )
+
+
+def required(nodes: Sequence, frequency: Callable[[str], int]) -> list[frozenset[Word]]:
+    """Sets of words, in order: the pattern can only match where one word of every set is there.
+
+    Of a phrase the rarest word is taken; ``frequency`` is higher for words that are more common.
     """
     needs: list[frozenset[Word]] = []
     for node in nodes:
@@ -170,10 +211,13 @@ def required(nodes: Sequence, common: Mapping[str, int]) -> list[frozenset[Word]
         elif isinstance(node, Choice) and not node.optional:
             anchors: set[Word] = set()
             for option in node.options:
-                inner = required(option, common)
+                if len(option) == 1 and isinstance(option[0], Word):
+                    anchors.add(option[0])
+                    continue
+                inner = required(option, frequency)
                 if not inner:
                     break
-                anchors |= min(inner, key=lambda words: (max(common.get(w.text, 0) for w in words), len(words)))
+                anchors |= min(inner, key=lambda words: (max(frequency(w.text) for w in words), len(words)))
             else:
                 needs.append(frozenset(anchors))
     return needs

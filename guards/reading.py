@@ -13,7 +13,7 @@ from itertools import accumulate
 from .pattern import PAUSE, STOP
 
 TOKEN = re.compile(
-    r"[^\W_]+(?:['*][^\W_]+)*|[.!?;\n\u2026\u3002]+(?:[ \t]*[.!?;\n]+)*|[,:()\[\]{}\"]|(?<=\s)-+(?=\s)|--+"
+    r"[^\W_]+(?:['*][^\W_]+)*|[.!?;\n\u2026\u3002]+(?:[ \t]*[.!?;\n]+)*|[,:()\[\]{}]|(?<=\s)-+(?=\s)|--+"
     r"|[\u2600-\u27bf\U0001f300-\U0001faff]"
 )
 """A word, the end of a sentence, a pause, or one emoji."""
@@ -51,7 +51,7 @@ class Spelling(dict[str, str]):
         first = token[0]
         if first in ".!?;\n\u2026\u3002":
             return STOP
-        if first in ",:()[]{}\"-":
+        if first in ",:()[]{}-":
             return PAUSE
         if len(token) > 40:
             return token[:40]
@@ -76,22 +76,24 @@ _DRAWN = re.compile(r"([aeiou])\1|([a-z])\2$")
 class Reading:
     """A stretch of text as the lexicon reads it."""
 
-    __slots__ = ("_first", "_starts", "_tokens", "text", "words")
+    __slots__ = ("_all", "_first", "_numbers", "_tokens", "starts", "text", "words")
 
     def __init__(self, words: list[str], tokens: Callable[[], list[tuple[int, int]]], first: int) -> None:
-        self.words = words
-        """As read, one entry a token; an entry may be several words, or empty for a filler."""
-        self.text = " " + " ".join(filter(None, words)) + " "
+        self.words = list(filter(None, words))
+        """As read, without fillers; an entry may be several words."""
+        self.text = f" {' '.join(self.words)} "
+        self.starts = list(accumulate((len(word) + 1 for word in self.words), initial=1))
+        """Where each entry begins in ``text``, and one past the end."""
         self._tokens = tokens
+        self._all = words
         self._first = first
-        self._starts: list[int] | None = None
+        self._numbers: list[int] | None = None
 
     def token(self, position: int) -> int:
         """Index, in the whole text, of the token that stands at ``position`` of ``text``."""
-        if self._starts is None:
-            self._starts = list(accumulate((len(w) + 1 if w else 0 for w in self.words[:-1]), initial=1))
-        # Fillers share the start of the word behind them, so the last of equal starts is the word itself.
-        return self._first + bisect_right(self._starts, position) - 1
+        if self._numbers is None:
+            self._numbers = [self._first + i for i, word in enumerate(self._all) if word]
+        return self._numbers[bisect_right(self.starts, position) - 1]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """``[start, end)`` of ``text`` (from a pattern, with its leading space) in the canonical text."""

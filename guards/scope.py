@@ -25,6 +25,8 @@ class Judged:
     """What took it back, or ``None`` when it stands."""
 
 
+_I = frozenset(("i", "me"))
+_MINE = frozenset((" my", " mine"))
 _STOPS = re.compile(r" [.](?= )")
 _PAUSES = re.compile(r" ,(?= )")
 
@@ -71,7 +73,7 @@ class _Clauses:
             return "negation"
         if ends and self._past(match, start, end):
             return "past"
-        if not self._first_person(match, start) and self._in("frame", start, end):
+        if self._in("frame", start, end) and not self._first_person(match, start):
             return "frame"
         if weak and self._in("light", start, end):
             return "light"
@@ -101,7 +103,14 @@ class _Clauses:
         )
 
     def _first_person(self, match: Match, start: int) -> bool:
-        return any(start <= cue.start < match.end for cue in self._cues.get("first", ()))
+        """Whether the writer says it of themself; "my novel" does not make them its hero."""
+        if match.who is not None:
+            return match.who in _I
+        said = [
+            cue for kind in ("first", "other") for cue in self._cues.get(kind, ()) if start <= cue.start < match.end
+        ]
+        said = [cue for cue in said if self._text[cue.start : cue.end] not in _MINE]
+        return bool(said) and max(said, key=lambda cue: cue.start).kind == "first"
 
     def _subject(self, match: Match) -> Subject:
         rule = match.rule

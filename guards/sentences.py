@@ -23,10 +23,9 @@ _NUMBER_GAP = frozenset(" \t\n\r\u00a0\u202f()./+-–—,;:")
 _LIST_MARK = regex.compile(r"\s*(?:[-*•]\s*)?(?:\d{1,2}|[A-Za-z])$")
 
 # "no" and "nr" stand before numbers only, see _keeps_going.
-_NEVER_LAST = frozenset(
-    "dr mr mrs ms mx prof st rev e.g eg i.e vs cf ca approx ext tel dept fig gen hon sgt capt incl viz z.b bzw".split()
-)
-_MAYBE_LAST = frozenset("etc a.m p.m am pm u.s u.k u.n inc ltd jr sr al ph.d b.sc m.d d.c".split())
+_TITLES = "dr mr mrs ms mx prof st rev e.g eg i.e vs cf ca approx ext tel dept fig gen hon sgt capt incl viz z.b bzw"
+_OTHERS = "etc a.m p.m am pm u.s u.k u.n inc ltd jr sr al ph.d b.sc m.d d.c"
+_NEVER_LAST, _MAYBE_LAST = frozenset(_TITLES.split()), frozenset(_OTHERS.split())
 
 
 class SentenceSplitter:

@@ -22,10 +22,11 @@ from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackMana
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
+from ..prompt import support_prompt
 from ..settings import ModelSettings
-from .checkpoint import folder, locate, model_name
+from .checkpoint import DEFAULT, folder, locate, model_name
 from .markup import without_control_tokens
 from .stream import ModelError, ModelErrorKind
 
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
+_PAIR = ("user", "assistant")
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’)]*\s*$")
-_ENOUGH = 0.6
-"""Share of ``max_tokens`` after which a reply ends with its sentence, so that few are cut within one."""
+_NO_REPEAT = 6
+"""Tokens in a row that may not come twice. Without it the default model opens every reply of a conversation with the
+same sentence (seen at temperature 0.3 and 0.6); at 5 it starts to lose ordinary phrases."""
 
 
 class EmbeddedModel(BaseChatModel):
@@ -45,6 +48,10 @@ class EmbeddedModel(BaseChatModel):
 
     settings: ModelSettings
     """Which checkpoint and adapter, and how to sample."""
+    examples: tuple[tuple[str, str], ...] = ()
+    """User and assistant turns shown to the model between the system prompt and the conversation."""
+    enough: float = Field(default=0.6, gt=0, le=1)
+    """Share of ``max_tokens`` after which a reply ends with its sentence, so that few are cut within one."""
     seed: int | None = None
     """Makes every reply repeatable; for tests."""
 
@@ -53,8 +60,15 @@ class EmbeddedModel(BaseChatModel):
 
     @classmethod
     def from_settings(cls, settings: ModelSettings) -> Self:
-        """The embedded model that ``settings`` name. Loads nothing yet."""
-        return cls(settings=settings)
+        """The embedded model that ``settings`` name. Loads nothing yet.
+
+        The default checkpoint is shown the prompt's examples and stopped early: untuned and this small it rambles, and
+        its third sentence is its last sensible one.
+        """
+        if settings.path or settings.adapter or model_name(settings) != DEFAULT:
+            return cls(settings=settings)
+        examples = tuple((one.user, one.assistant) for one in support_prompt().examples)
+        return cls(settings=settings, examples=examples, enough=0.25)
 
     @property
     def _llm_type(self) -> str:
@@ -133,7 +147,11 @@ class EmbeddedModel(BaseChatModel):
             {"role": _ROLES.get(message.type, "user"), "content": without_control_tokens(message.text)}
             for message in messages
         ]
-        reply = _Reply(chat, self.settings, self.seed, emit)
+        after_system = 1 if chat and chat[0]["role"] == "system" else 0
+        shown = [
+            {"role": role, "content": text} for pair in self.examples for role, text in zip(_PAIR, pair, strict=True)
+        ]
+        reply = _Reply([*chat[:after_system], *shown], chat[after_system:], self.settings, self.enough, self.seed, emit)
 
         def run() -> None:
             try:
@@ -170,8 +188,12 @@ class _Over:
 class _Reply:
     """One reply on its way."""
 
-    chat: list[dict[str, str]]
+    head: list[dict[str, str]]
+    """System prompt and examples; always whole."""
+    turns: list[dict[str, str]]
+    """The conversation, the newest message last."""
     settings: ModelSettings
+    enough: float
     seed: int | None
     emit: Callable[[str], object]
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -220,14 +242,12 @@ class _Engine:
         finally:
             self._one_at_a_time.release()
 
-    def prompt(self, chat: list[dict[str, str]], room: int) -> list[int]:
-        """Token ids of ``chat`` within the context window less ``room``; the oldest turns leave first.
+    def prompt(self, head: list[dict[str, str]], turns: list[dict[str, str]], room: int) -> list[int]:
+        """Token ids of ``head`` and ``turns`` within the context window less ``room``; the oldest turns leave first.
 
-        The system prompt and the newest message always stay; a newest message that alone is too long loses its middle.
+        ``head`` and the newest turn always stay; a newest turn that alone is too long loses its middle.
         """
         budget = self.window - room
-        first = 1 if chat and chat[0]["role"] == "system" else 0
-        head, turns = chat[:first], chat[first:]
         ids = self._encode([*head, *turns])
         while len(ids) > budget and len(turns) > 1:
             turns = turns[1:]
@@ -255,12 +275,13 @@ class _Engine:
         )
 
         settings = reply.settings
-        ids = self.prompt(reply.chat, settings.max_tokens)
+        ids = self.prompt(reply.head, reply.turns, settings.max_tokens)
         cache = self._continue_from(ids)
         voice = _voice(self.tokenizer, reply, settings.max_tokens)
         config = GenerationConfig(
             max_new_tokens=settings.max_tokens,
             do_sample=settings.temperature > 0,
+            no_repeat_ngram_size=_NO_REPEAT,
             eos_token_id=self._ends(),
             pad_token_id=self.tokenizer.pad_token_id,
             **({"temperature": settings.temperature, "top_p": settings.top_p} if settings.temperature > 0 else {}),
@@ -338,7 +359,7 @@ def _voice(tokenizer: Any, reply: _Reply, max_tokens: int) -> Any:
         def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
             import torch
 
-            if voice.made >= _ENOUGH * max_tokens and not voice.stopped_early:
+            if voice.made >= reply.enough * max_tokens and not voice.stopped_early:
                 tail = tokenizer.decode(input_ids[0, -6:], skip_special_tokens=True)
                 voice.stopped_early = bool(_SENTENCE_END.search(str(tail)))
             over = reply.cancelled.is_set() or voice.stopped_early
@@ -354,6 +375,9 @@ def _load(settings: ModelSettings) -> _Engine:
         wanted = settings.path or folder(model_name(settings))
         cure = "set WARMLINE_MODEL__PATH to a checkpoint directory" if settings.path else "run `warmline models pull`"
         raise ModelError(ModelErrorKind.NOT_FOUND, f"no embedded model at {wanted}; {cure}", retryable=False)
+    # Read when torch is loaded: threads that spin while they wait cost two thirds of the speed on a busy machine
+    # (3 against 10 tokens/s, two threads on two shared cores).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -111,14 +111,17 @@ def pull(settings: ModelSettings, progress: Progress | None = None) -> Path:
 
 
 def _from_hub(name: str, say: Progress) -> tuple[Path, str]:
-    """The files of ``name`` at the hub's newest revision. A broken-off download goes on where it stopped."""
+    """The files of ``name`` at the hub's newest revision. What came whole before a break stays."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from httpx import HTTPError
     from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
     from huggingface_hub.utils import disable_progress_bars, filter_repo_objects
 
     if constants.is_offline_mode():
         return _from_hub_cache(name), "hub cache"
+    # The hub's own errors, and whatever its HTTP library calls a broken connection (all OSError or httpx.HTTPError).
+    no_answer = (HfHubHTTPError, LocalEntryNotFoundError, HTTPError, ConnectionError, TimeoutError)
     say(f"Looking for {name}", None)
     try:
         info = HfApi().model_info(name, files_metadata=True, timeout=HUB_PATIENCE_S)
@@ -127,7 +130,7 @@ def _from_hub(name: str, say: Progress) -> tuple[Path, str]:
             f"the Hugging Face hub gives no {name} ({type(error).__name__}); check WARMLINE_MODEL__NAME, "
             "or set HF_TOKEN when the model wants one"
         ) from None
-    except Exception as error:
+    except no_answer as error:
         raise _HubOutOfReach(type(error).__name__) from error
     files = {file.rfilename: file for file in info.siblings or []}
     wanted = list(filter_repo_objects([f for f in files if "/" not in f], allow_patterns=list(_HUB_FILES)))
@@ -143,11 +146,7 @@ def _from_hub(name: str, say: Progress) -> tuple[Path, str]:
             lambda: _bytes_in(built) / max(total, 1),
             lambda done: say(f"Fetching {name} ({total / 1e6:.0f} MB)", done),
         )
-    except OSError as error:
-        if error.errno is not None and error.errno in _NO_ROOM:
-            raise
-        raise _HubOutOfReach(type(error).__name__) from error
-    except Exception as error:
+    except no_answer as error:
         raise _HubOutOfReach(type(error).__name__) from error
     shutil.rmtree(built / ".cache", ignore_errors=True)
     for file in wanted:

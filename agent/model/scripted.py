@@ -38,7 +38,7 @@ class ScriptedModel(BaseChatModel):
 
     replies: list[str] = Field(default_factory=list)
     """Replies to begin with; ``enqueue`` adds further ones."""
-    chunk_size: int = Field(8, ge=1)
+    chunk_size: int = Field(default=8, ge=1)
     """Characters in a chunk."""
     before_chunk: Callable[[int], Awaitable[object] | None] | None = None
     """Called with the number of each chunk before it is sent; what it returns is awaited. For tests that hold a

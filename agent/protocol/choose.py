@@ -172,9 +172,8 @@ def _in_context(playbooks: Playbooks, before: Progress, heard: Heard, verdict: V
             level = max((e.level for e in kept), default=RiskLevel.NONE)
             categories = tuple(c for c in verdict.categories if c not in lost)
             verdict = verdict.model_copy(update={"level": level, "categories": categories, "evidence": tuple(kept)})
-    other = verdict.subject is Subject.OTHER
-    if "hurt_by_somebody" in heard.acts and verdict.crisis and (other or Category.VIOLENCE in verdict.categories):
-        theirs = {Category.VIOLENCE, Category.SUICIDE} if other else {Category.VIOLENCE}
+    if "hurt_by_somebody" in heard.acts and verdict.crisis:
+        theirs = {Category.VIOLENCE, Category.SUICIDE}  # of the one who threatens, not of the one who writes
         categories = dict.fromkeys((Category.ABUSE, *(c for c in verdict.categories if c not in theirs)))
         verdict = verdict.model_copy(update={"subject": Subject.SELF, "categories": tuple(categories)})
     return verdict

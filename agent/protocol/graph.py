@@ -97,7 +97,7 @@ def seen(risk: RiskState, progress: Progress) -> RiskState:
         update={
             "level": level,
             "peak": max(risk.peak, level),
-            "concerns": risk.concerns if progress.open else 0,
+            "concern_count": risk.concern_count if progress.open else 0,
             "calm_turns": 0,
         }
     )

@@ -43,7 +43,7 @@ def said_lines(lines: Sequence[Hotline], flags: Collection[str] = ()) -> tuple[H
     first, *rest = lines
     if "minor" in flags and rest and Audience.CHILDREN in rest[0].audience:
         return (first, rest[0])
-    written = (line for line in rest if line.written and not first.written)
+    written = (line for line in rest if line.writes_first and not first.writes_first)
     return (first, *[next(written, None) or line for line in rest[:1]])
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import Field
 
 from ...guards.canonical import canonical
-from ...guards.hotlines import find_country
+from ...guards.hotlines import country_in
 from ...guards.lexicon import load_lexicon
 from ...guards.types import Category, Frozen, RiskLevel, Verdict
 from .files import Lines, PlaybookError
@@ -216,7 +216,7 @@ def understand(
     states = found(rules.states)
     acts = found(rules.acts)
     barriers = found(rules.barriers)
-    country = _country(text, words, count) if asks_country else None
+    country = country_in(text) if asks_country and count <= 12 else None
     answer = _answer(words, count, pending, states, rules, soft=soft, offer=offer) if pending else None
     if pending and answer is None:
         if verdict.crisis and pending == "thoughts" and Category.SUICIDE in verdict.categories:
@@ -270,22 +270,3 @@ def _answer(
     if rules.agree.finds(words, count):
         return Answer.YES if offer else Answer.UNCLEAR if count <= 3 else None
     return None
-
-
-_WHERE = re.compile(r"\b(?:i am|i live|we are|we live|living|based|from|in)\b|[.,;]")
-
-
-def _country(text: str, words: str, count: int) -> str | None:
-    """The country somebody names in a short message: ``germany``, ``i'm in the uk``."""
-    if count > 8:
-        return None
-    for part in (text.strip(" .!?,"), *reversed(_WHERE.split(words))):
-        name = part.strip().removeprefix("the ").strip()
-        if len(name) >= 2 and (name.isupper() or len(name) > 3 or name in ("uk", "usa", "us", "uae")):
-            code = _named(name)
-            if code:
-                return code
-    return None
-
-
-_named = lru_cache(maxsize=512)(find_country)

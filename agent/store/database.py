@@ -5,6 +5,7 @@ It never overwrites, repairs or deletes a file: one it does not understand is le
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -88,7 +89,9 @@ class Database:
         self._engine.dispose()
 
     def _create_engine(self) -> Engine:
-        options: dict[str, Any] = {"hide_parameters": True}  # or errors and logs would quote conversations
+        # An app that turns on debug logs gets no conversations in them: neither parameters nor the rows of a result.
+        options: dict[str, Any] = {"hide_parameters": True, "logging_name": "warmline"}
+        logging.getLogger("sqlalchemy.engine.Engine.warmline").setLevel(logging.WARNING)
         if not self._sqlite:
             options["pool_pre_ping"] = True
         elif self._url.database in _MEMORY:

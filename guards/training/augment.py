@@ -28,22 +28,35 @@ _CHAT = {
     "probably": "prob", "the": "da", "that": "dat", "thanks": "thx", "okay": "ok", "seriously": "srsly",
 }  # fmt: skip
 _PLAIN = {
-    "u": "you", "r": "are", "ur": "your", "cuz": "because", "bc": "because", "ppl": "people", "n": "and", "tho": "though",
-    "abt": "about", "pls": "please", "idk": "i don't know", "ngl": "not going to lie", "rn": "right now", "im": "i'm",
-    "dont": "don't", "cant": "can't", "wont": "won't", "ive": "i've", "its": "it's", "hes": "he's", "shes": "she's",
-    "didnt": "didn't", "isnt": "isn't", "wasnt": "wasn't", "thats": "that's", "gonna": "going to", "wanna": "want to",
-    "tbh": "to be honest", "gotta": "have to", "gf": "girlfriend", "bf": "boyfriend", "w": "with", "tmrw": "tomorrow",
-    "smth": "something", "sumthin": "something", "nite": "night", "tonite": "tonight", "nd": "and", "coz": "because",
+    "u": "you", "r": "are", "ur": "your", "cuz": "because", "bc": "because", "ppl": "people", "n": "and",
+    "tho": "though", "abt": "about", "pls": "please", "idk": "i don't know", "ngl": "not going to lie",
+    "rn": "right now", "im": "i'm", "dont": "don't", "cant": "can't", "wont": "won't", "ive": "i've", "its": "it's",
+    "hes": "he's", "shes": "she's", "didnt": "didn't", "isnt": "isn't", "wasnt": "wasn't", "thats": "that's",
+    "gonna": "going to", "wanna": "want to", "tbh": "to be honest", "gotta": "have to", "gf": "girlfriend",
+    "bf": "boyfriend", "w": "with", "tmrw": "tomorrow", "smth": "something", "sumthin": "something", "nite": "night",
+    "tonite": "tonight", "nd": "and", "coz": "because",
 }  # fmt: skip
 _SOUND_ALIKE = {
-    "their": "there", "there": "their", "they're": "there", "your": "you're", "you're": "your", "too": "to", "to": "too",
-    "its": "it's", "it's": "its", "where": "were", "were": "where", "of": "off", "off": "of", "than": "then",
-    "then": "than", "know": "no", "no": "know", "hear": "here", "here": "hear", "knife": "nife", "cut": "cutt",
-    "would": "wood", "whole": "hole", "die": "dye", "by": "buy", "for": "four", "could of": "could have", "lose": "loose",
+    "their": "there", "there": "their", "they're": "there", "your": "you're", "you're": "your", "too": "to",
+    "to": "too", "its": "it's", "it's": "its", "where": "were", "were": "where", "of": "off", "off": "of",
+    "than": "then", "then": "than", "know": "no", "no": "know", "hear": "here", "here": "hear", "knife": "nife",
+    "cut": "cutt", "would": "wood", "whole": "hole", "die": "dye", "by": "buy", "for": "four", "lose": "loose",
     "quite": "quiet", "passed": "past", "piece": "peace", "week": "weak", "break": "brake", "our": "are",
 }  # fmt: skip
 _EMOJI = "😭😂💀😔🙃😅❤️🥲😩😊🙏😬🤷👍😴🤣😞✨"
-_FILLERS = ("um", "like", "so yeah", "you know", "i mean", "anyway", "well", "basically", "sort of", "honestly", "ok so")
+_FILLERS = (
+    "um",
+    "like",
+    "so yeah",
+    "you know",
+    "i mean",
+    "anyway",
+    "well",
+    "basically",
+    "sort of",
+    "honestly",
+    "ok so",
+)
 _JOINTS = (" ", " ", ". ", ". ", "\n", "\n\n", " ... ", ", ", " also ", " and ", " anyway ", " btw ", " - ")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _SENTENCE = re.compile(r"(?<=[.!?…])\s+|\n+")

@@ -1,7 +1,7 @@
 """Every figure of the crisis encoder's card: ``python -m warmline.guards.training.evaluate``.
 
-Figures come from predictions for writers that the network which made them had not seen; the shipped network has seen all
-of the corpus, so it is never judged on it here. Intervals are 95 %.
+Figures come from predictions for writers that the network which made them had not seen; the shipped network has seen
+all of the corpus, so it is never judged on it here. Intervals are 95 %.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from ..encoder import SHIPPED, Calibration, OnnxEncoder
-from ..types import Category, RiskLevel
-from .corpus import CATEGORIES, HERE, LEVELS, Message, read_corpus
+from ..filter import CrisisFilter
+from ..types import RiskLevel
+from .corpus import CATEGORIES, HERE, Message, read_corpus, read_file
 
 HELD_OUT = HERE / "held_out"
 """Predictions for held-out authors, one file a fold, written by ``calibrate``."""
@@ -32,7 +33,7 @@ class Prediction:
     logits: np.ndarray
     """[13], the highest over the windows for the crisis and the categories, levels of the highest window."""
     lexicon: RiskLevel
-    """What the lexicon alone said."""
+    """What the lexicon, as it is now, says alone."""
     fold: str
 
 
@@ -70,7 +71,7 @@ def wilson(hits: int, of: int) -> tuple[float, float]:
 
 
 def threshold_at_specificity(scores: np.ndarray, positive: np.ndarray, specificity: float) -> float:
-    """Lowest threshold, among the scores, at which ``score >= threshold`` alarms on at most 1 - specificity of the rest."""
+    """Lowest threshold at which ``score >= threshold`` alarms on at most 1 - ``specificity`` of the rest."""
     rest = np.sort(scores[~positive])
     allowed = math.floor(len(rest) * (1 - specificity) + 1e-9)
     return float(np.nextafter(rest[len(rest) - allowed - 1], np.inf)) if allowed < len(rest) else float(rest[0])
@@ -85,13 +86,14 @@ def threshold_at_sensitivity(scores: np.ndarray, positive: np.ndarray, sensitivi
 def read_held_out(folder: Path = HELD_OUT, corpus: Path = HERE) -> list[Prediction]:
     """The predictions of every fold. A prediction for a message that is no longer in the corpus is left out."""
     messages = {(m.author, m.id): m for m in read_corpus(corpus)}
+    lexicon = CrisisFilter()
     made = []
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
             if message := messages.get((row["author"], row["id"])):
                 logits = np.array(row["logits"], dtype=np.float32)
-                made.append(Prediction(message, logits, RiskLevel(row["lexicon"]), path.stem))
+                made.append(Prediction(message, logits, lexicon.screen(message.text).level, path.stem))
     return made
 
 
@@ -161,7 +163,9 @@ def report(predictions: Sequence[Prediction], calibration: Calibration) -> str:
     low, high = auc_interval(area, p, n)
     authors = ", ".join(sorted({one.message.author for one in predictions}))
     parts = [f"{len(predictions)} messages by authors unseen in training ({authors}): {p} crises, {n} others."]
-    parts.append(f"Crisis AUC {area:.3f} ({low:.3f}-{high:.3f}); against level none only " + f"{_auc_none(predictions):.3f}.")
+    parts.append(
+        f"Crisis AUC {area:.3f} ({low:.3f}-{high:.3f}); against level none only " + f"{_auc_none(predictions):.3f}."
+    )
     curve = []
     for goal in (0.90, 0.95, 0.98, 0.99, 0.993):
         limit = threshold_at_specificity(scores, crisis, goal)
@@ -175,7 +179,11 @@ def report(predictions: Sequence[Prediction], calibration: Calibration) -> str:
         found, p, left, n = counts(predictions, system)
         rows.append([name, share(found, p), share(left, n)])
     parts.append("At the shipped threshold:\n\n" + table(["system", "sensitivity", "specificity"], rows))
-    parts.append(table(["category", "crises", "AUC", "sensitivity at .98 specificity", "F1"], _categories(predictions, calibration)))
+    parts.append(
+        table(
+            ["category", "crises", "AUC", "sensitivity at .98 specificity", "F1"], _categories(predictions, calibration)
+        )
+    )
     rows = []
     for name, some in groups(predictions):
         row = [name, len(some)]
@@ -213,13 +221,15 @@ def _categories(predictions: Sequence[Prediction], calibration: Calibration) -> 
         f1 = 2 * int((said & truth).sum()) / max(1, int(said.sum() + truth.sum()))
         f1s.append(f1)
         found = int((scores[truth] >= cut).sum())
-        rows.append([category.value, int(truth.sum()), f"{auc(scores, truth):.3f}", share(found, int(truth.sum())), f"{f1:.3f}"])
+        rows.append(
+            [category.value, int(truth.sum()), f"{auc(scores, truth):.3f}", share(found, int(truth.sum())), f"{f1:.3f}"]
+        )
     rows.append(["macro", "", "", "", f"{sum(f1s) / max(1, len(f1s)):.3f}"])
     return rows
 
 
 def elsewhere(encoder: OnnxEncoder, cssrs: Path | None, counselchat: Path | None) -> str:
-    """Texts from other sources, which no network here was trained on: not committed, so given by path."""
+    """Texts from other sources, which no network here was trained on; their files are not ours, so given by path."""
     import csv
 
     limit = encoder.thresholds.crisis
@@ -229,15 +239,21 @@ def elsewhere(encoder: OnnxEncoder, cssrs: Path | None, counselchat: Path | None
             rows = [(row["content"], float(row["severity"])) for row in csv.DictReader(file) if row["severity"]]
         scores = np.array([encoder.scores(text).crisis for text, _ in rows])
         severity = np.array([s for _, s in rows])
+        bands = (("0", severity == 0), ("1-2", (severity >= 1) & (severity <= 2)), ("3-6", severity >= 3))
+        alarms = [
+            [name, int(some.sum()), share(int((scores[some] >= limit).sum()), int(some.sum()))] for name, some in bands
+        ]
         parts.append(
-            f"C-SSRS posts (r/SuicideWatch, human severity; all from a crisis forum), n={len(rows)}: AUC severity >= 1 against 0 "
-            f"{auc(scores, severity >= 1):.3f}; found at the threshold: severity 0 {share(int((scores[severity == 0] >= limit).sum()), int((severity == 0).sum()))}, "
-            f"1-2 {share(int((scores[(severity >= 1) & (severity <= 2)] >= limit).sum()), int(((severity >= 1) & (severity <= 2)).sum()))}, "
-            f"3-6 {share(int((scores[severity >= 3] >= limit).sum()), int((severity >= 3).sum()))}."
+            f"C-SSRS posts (r/SuicideWatch, human severity; severity 0 is talk in a crisis forum too), n={len(rows)}: "
+            f"AUC of severity 1 and over against 0 {auc(scores, severity >= 1):.3f}.\n\n"
+            + table(["severity", "n", "alarms"], alarms)
         )
     if counselchat:
         with counselchat.open(encoding="utf-8", newline="") as file:
-            seen = {row["questionID"]: (row["questionText"] or row["questionTitle"], row["topic"]) for row in csv.DictReader(file)}
+            seen = {
+                row["questionID"]: (row["questionText"] or row["questionTitle"], row["topic"])
+                for row in csv.DictReader(file)
+            }
         by_topic: dict[str, list[bool]] = {}
         for text, topic in seen.values():
             by_topic.setdefault(topic, []).append(encoder.scores(text).crisis >= limit)
@@ -248,6 +264,19 @@ def elsewhere(encoder: OnnxEncoder, cssrs: Path | None, counselchat: Path | None
             f"{share(sum(every), len(every))}.\n\n" + table(["topic", "n", "alarms"], rows)
         )
     return "\n\n".join(parts)
+
+
+def languages(encoder: OnnxEncoder, messages: Sequence[Message]) -> str:
+    """What the shipped network does with languages it was not trained for; it has seen their English glosses."""
+    limit = encoder.thresholds.crisis
+    scores = np.array([encoder.scores(m.text).crisis for m in messages])
+    crisis = np.array([m.crisis for m in messages])
+    spoken = len({m.language for m in messages})
+    return (
+        f"{len(messages)} messages in {spoken} other languages: AUC {auc(scores, crisis):.3f}, "
+        f"sensitivity {share(int((scores[crisis] >= limit).sum()), int(crisis.sum()))}, "
+        f"specificity {share(int((scores[~crisis] < limit).sum()), int((~crisis).sum()))}."
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -265,8 +294,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not predictions:
         options.error(f"no predictions in {chosen.held_out}: run warmline.guards.training.calibrate on a held-out run")
     text = report(predictions, encoder.calibration)
+    text += "\n\n### Other languages and sources (the shipped network)"
+    if foreign := [m for path in sorted(chosen.corpus.glob("*.jsonl")) for m in read_file(path) if m.language != "en"]:
+        text += "\n\n" + languages(encoder, foreign)
     if other := elsewhere(encoder, chosen.cssrs, chosen.counselchat):
-        text += "\n\n### Other sources (the shipped network)\n\n" + other
+        text += "\n\n" + other
     print(text)
     if chosen.card:
         begin, end = "<!-- figures: begin -->", "<!-- figures: end -->"

@@ -59,15 +59,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("networks", type=Path, nargs="+", help="network.pt; several are averaged")
+    options.add_argument("--backbone", type=Path, default=backbone_folder(), help="the one it was trained from")
     options.add_argument("--to", type=Path, default=SHIPPED)
     chosen = options.parse_args(arguments)
-    network = build()
-    network.load_state_dict(soup([torch.load(path, weights_only=True) for path in chosen.networks]))
+    network = build(chosen.backbone)
+    states = [torch.load(path, weights_only=True, map_location="cpu") for path in chosen.networks]
+    network.load_state_dict(soup(states))
     chosen.to.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         export(network, Path(scratch) / "float.onnx")
         quantize(Path(scratch) / "float.onnx", chosen.to / "model.onnx")
-    shutil.copyfile(backbone_folder() / "tokenizer.json", chosen.to / "tokenizer.json")
+    shutil.copyfile(chosen.backbone / "tokenizer.json", chosen.to / "tokenizer.json")
     print(f"{chosen.to / 'model.onnx'}: {(chosen.to / 'model.onnx').stat().st_size / 1e6:.1f} MB")
     return 0
 

@@ -1,13 +1,13 @@
 """The network: MiniLM, and one attention-weighted reading of its tokens for each thing it is asked.
 
-Thirteen outputs: crisis or not, eight categories, four levels. Each has its own attention over the tokens, so that one bad
-clause counts in a long message and the same weights show which tokens spoke for a crisis.
+Thirteen outputs: crisis or not, eight categories, four levels. Each has its own attention over the tokens, so that one
+bad clause counts in a long message and the same weights show which tokens spoke for a crisis.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .corpus import CATEGORIES, LEVELS
 
@@ -38,9 +38,11 @@ def build(folder: Path | None = None) -> torch.nn.Module:
             super().__init__()
             # Eager attention without its own dropout: the quickest of four ways measured on one core in bfloat16.
             self.backbone = AutoModel.from_pretrained(
-                folder or backbone_folder(), attn_implementation="eager", attention_probs_dropout_prob=0.0,
+                folder or backbone_folder(),
+                attn_implementation="eager",
+                attention_probs_dropout_prob=0.0,
                 add_pooling_layer=False,
-            )  # fmt: skip
+            )
             width = self.backbone.config.hidden_size
             self.dropout = torch.nn.Dropout(0.1)
             self.attend = torch.nn.Linear(width, OUTPUTS, bias=False)
@@ -50,9 +52,7 @@ def build(folder: Path | None = None) -> torch.nn.Module:
             torch.nn.init.normal_(self.read.weight, std=0.02)
             torch.nn.init.zeros_(self.read.bias)
 
-        def forward(
-            self, input_ids: torch.Tensor, attention_mask: torch.Tensor
-        ) -> tuple[torch.Tensor, torch.Tensor]:
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             hidden = self.backbone(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
             hidden = self.dropout(hidden)
             hidden_mask = (attention_mask == 0).unsqueeze(-1)
@@ -63,9 +63,9 @@ def build(folder: Path | None = None) -> torch.nn.Module:
     return CrisisNetwork()
 
 
-def parameter_groups(network: torch.nn.Module, rate: float, head_rate: float, decay: float = 0.9) -> list[dict]:
+def parameter_groups(network: Any, rate: float, head_rate: float, decay: float = 0.9) -> list[dict]:
     """Optimizer groups: lower layers learn slower, word embeddings stay frozen, biases and norms do not decay."""
-    layers = network.backbone.config.num_hidden_layers
+    layers: int = network.backbone.config.num_hidden_layers
     groups: dict[tuple[float, float], list] = {}
     for name, parameter in network.named_parameters():
         if "word_embeddings" in name:

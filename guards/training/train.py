@@ -1,13 +1,12 @@
 """Fine-tunes the encoder and writes its weights: ``warmline guards train``.
 
-Seeded; every epoch leaves a checkpoint in the run folder, and the same command goes on from the last one. One CPU core and
-half an hour are enough; ``--threads`` gives it more.
+Seeded; every epoch leaves a checkpoint in the run folder, and the same command goes on from the last one. One idle CPU
+core and half an hour are enough; ``--threads`` gives it more.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import random
 import time
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..encoder import encoder_text
 from .augment import epoch as epoch_messages
 from .corpus import CATEGORIES, HERE, LEVELS, Message, by_author, read_corpus
+from .evaluate import auc
 from .network import backbone_folder, build, parameter_groups
 
 if TYPE_CHECKING:
@@ -35,11 +35,14 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--run", type=Path, default=Path("build/encoder"), help="checkpoints and results")
     options.add_argument("--hold-out", default="", help="authors to leave out and to predict, with commas")
     options.add_argument("--start-from", type=Path, help="network.pt of an earlier run, instead of MiniLM")
-    options.add_argument("--epochs", type=int, default=5)
+    options.add_argument("--epochs", type=int, default=5, help="epochs that the learning rate falls over")
+    options.add_argument("--stop-after", type=int, help="epochs to train of them (default: all)")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--batch", type=int, default=32)
     options.add_argument("--rate", type=float, default=6e-5, help="learning rate of the top layer")
     options.add_argument("--head-rate", type=float, default=1e-3)
+    options.add_argument("--backbone", type=Path, help="folder of another pre-trained encoder, instead of MiniLM")
+    options.add_argument("--device", default="cpu", help="cpu or cuda")
     options.add_argument("--threads", type=int, default=1)
     return options
 
@@ -62,12 +65,30 @@ def batches(lengths: Sequence[int], size: int, rng: random.Random) -> list[list[
     return made
 
 
-def padded(ids: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+def tokenizer_of(folder: Path) -> Any:
+    """The backbone's fast tokenizer, which neither pads nor cuts."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def pad_of(tokenizer: Any) -> int:
+    """The id that fills up a batch; some backbones count positions by it."""
+    for name in ("[PAD]", "<pad>"):
+        if (number := tokenizer.token_to_id(name)) is not None:
+            return number
+    return 0
+
+
+def padded(ids: Sequence[list[int]], pad: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     """(input_ids, attention_mask), right-padded."""
     import torch
 
     longest = max(map(len, ids))
-    rows = torch.zeros(len(ids), longest, dtype=torch.long)
+    rows = torch.full((len(ids), longest), pad, dtype=torch.long)
     mask = torch.zeros_like(rows)
     for i, row in enumerate(ids):
         rows[i, : len(row)] = torch.tensor(row)
@@ -104,32 +125,33 @@ class Loss:
 
         crisis, categories, levels = targets(messages)
         soft = crisis * (1 - self.smoothing) + (1 - crisis) * self.smoothing
-        n = len(CATEGORIES)
-        return (
-            f.binary_cross_entropy_with_logits(logits[:, 0], soft, pos_weight=self.crisis_weight)
-            + 2.0 * f.binary_cross_entropy_with_logits(logits[:, 1 : 1 + n], categories, pos_weight=self.category_weight)
-            + 0.3 * f.cross_entropy(logits[:, 1 + n :], levels, weight=self.level_weight)
-        )  # fmt: skip
+        n = 1 + len(CATEGORIES)
+        binary = f.binary_cross_entropy_with_logits(logits[:, 0], soft, pos_weight=self.crisis_weight)
+        eight = f.binary_cross_entropy_with_logits(logits[:, 1:n], categories, pos_weight=self.category_weight)
+        four = f.cross_entropy(logits[:, n:], levels, weight=self.level_weight)
+        return binary + 2.0 * eight + 0.3 * four
 
 
-def predict(network: torch.nn.Module, messages: Sequence[Message], tokenizer: Any, size: int = 32) -> np.ndarray:
+def predict(network: Any, messages: Sequence[Message], tokenizer: Any, size: int = 32) -> np.ndarray:
     """Logits [n, 13] of the network for whole messages."""
     import numpy as np
     import torch
 
-    ids = tokenize(messages, tokenizer)
+    ids, pad = tokenize(messages, tokenizer), pad_of(tokenizer)
     out = np.zeros((len(ids), network.read.out_features), dtype=np.float32)
+    device = network.read.weight.device
     network.eval()
     with torch.inference_mode():
         for batch in batches([len(row) for row in ids], size, random.Random(0)):
-            out[batch] = network(*padded([ids[i] for i in batch]))[0].numpy()
+            rows, mask = padded([ids[i] for i in batch], pad)
+            out[batch] = network(rows.to(device), mask.to(device))[0].float().cpu().numpy()
     return out
 
 
 def _steps(messages: Sequence[Message], tokenizer: Any, size: int, seed: str) -> Iterator[tuple[list[Message], Any]]:
-    ids = tokenize(messages, tokenizer)
+    ids, pad = tokenize(messages, tokenizer), pad_of(tokenizer)
     for batch in batches([len(row) for row in ids], size, random.Random(seed)):
-        yield [messages[i] for i in batch], padded([ids[i] for i in batch])
+        yield [messages[i] for i in batch], padded([ids[i] for i in batch], pad)
 
 
 def fit(messages: Sequence[Message], arguments: argparse.Namespace, held: Sequence[Message] = ()) -> torch.nn.Module:
@@ -138,20 +160,19 @@ def fit(messages: Sequence[Message], arguments: argparse.Namespace, held: Sequen
     Checkpoints in ``arguments.run``; a run with other settings in the same folder raises ValueError.
     """
     import torch
-    from tokenizers import Tokenizer
 
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
     run: Path = arguments.run
     run.mkdir(parents=True, exist_ok=True)
-    settings = {key: str(value) for key, value in sorted(vars(arguments).items()) if key not in ("run", "threads")}
+    free = ("run", "threads", "device", "stop_after")
+    settings = {key: str(value) for key, value in sorted(vars(arguments).items()) if key not in free}
     settings["messages"] = str(len(messages))
-    tokenizer = Tokenizer.from_file(str(backbone_folder() / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    network = build()
+    backbone = arguments.backbone or backbone_folder()
+    tokenizer, device = tokenizer_of(backbone), torch.device(arguments.device)
+    network = build(backbone).to(device)
     if arguments.start_from:
-        network.load_state_dict(torch.load(arguments.start_from, weights_only=True))
+        network.load_state_dict(torch.load(arguments.start_from, weights_only=True, map_location=device))
     loss_of = Loss(messages)
     optimizer = torch.optim.AdamW(parameter_groups(network, arguments.rate, arguments.head_rate), fused=True)
     per_epoch = len(list(_steps(epoch_messages(messages, arguments.seed, 0), tokenizer, arguments.batch, "count")))
@@ -165,10 +186,11 @@ def fit(messages: Sequence[Message], arguments: argparse.Namespace, held: Sequen
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, pace)
     # An average over about the last 200 steps generalises to other writers better than the last step does.
-    average = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995))
+    moving = torch.optim.swa_utils.get_ema_multi_avg_fn(0.995)
+    average = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=moving)
     checkpoint, first = run / "checkpoint.pt", 0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, weights_only=True, map_location=device)
         if state["settings"] != settings:
             raise ValueError(f"{checkpoint} is of a run with other settings or data: choose another --run or remove it")
         first = state["epoch"] + 1
@@ -176,15 +198,17 @@ def fit(messages: Sequence[Message], arguments: argparse.Namespace, held: Sequen
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
-    for number in range(first, arguments.epochs):
+    for number in range(first, min(arguments.stop_after or arguments.epochs, arguments.epochs)):
         torch.manual_seed(arguments.seed * 1000 + number)
         started, losses = time.monotonic(), []
         network.train()
         shown = epoch_messages(messages, arguments.seed, number)
-        for step, (batch, (ids, mask)) in enumerate(_steps(shown, tokenizer, arguments.batch, f"{arguments.seed}/{number}")):
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                logits, _ = network(ids, mask)
-            loss = loss_of(logits.float(), batch)
+        steps = _steps(shown, tokenizer, arguments.batch, f"{arguments.seed}/{number}")
+        for step, (batch, (ids, mask)) in enumerate(steps):
+            with torch.autocast(device.type, dtype=torch.bfloat16):
+                logits, _ = network(ids.to(device), mask.to(device))
+            # On the CPU: the weights of the loss are there, and thirteen numbers a message cost nothing.
+            loss = loss_of(logits.float().cpu(), batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -193,8 +217,8 @@ def fit(messages: Sequence[Message], arguments: argparse.Namespace, held: Sequen
             average.update_parameters(network)
             losses.append(float(loss.detach()))
             if step % 50 == 0:
-                recent = sum(losses[-50:]) / len(losses[-50:])
-                print(f"epoch {number + 1} step {step} loss {recent:.4f} {time.monotonic() - started:.0f} s", flush=True)
+                recent, spent = sum(losses[-50:]) / len(losses[-50:]), time.monotonic() - started
+                print(f"epoch {number + 1} step {step} of {per_epoch} loss {recent:.4f} {spent:.0f} s", flush=True)
         state = {
             "settings": settings,
             "epoch": number,
@@ -206,40 +230,22 @@ def fit(messages: Sequence[Message], arguments: argparse.Namespace, held: Sequen
         torch.save(state, checkpoint.with_suffix(".part"))
         checkpoint.with_suffix(".part").replace(checkpoint)
         print(f"epoch {number + 1} done in {time.monotonic() - started:.0f} s", flush=True)
+        torch.save(average.module.state_dict(), run / "network.pt")
         if held:
-            report(average.module, held, tokenizer)
-    torch.save(average.module.state_dict(), run / "network.pt")
+            area = auc(predict(average.module, held, tokenizer)[:, 0], [m.crisis for m in held])
+            print(f"held out: {len(held)} messages, crisis AUC {area:.4f}", flush=True)
     return average.module
 
 
-def report(network: torch.nn.Module, held: Sequence[Message], tokenizer: Any) -> np.ndarray:
-    """Prints the crisis AUC on held-out messages and gives their logits."""
-    from .evaluate import auc
-
-    logits = predict(network, held, tokenizer)
-    crisis = [m.crisis for m in held]
-    print(f"held out: {len(held)} messages, crisis AUC {auc(logits[:, 0], crisis):.4f}", flush=True)
-    return logits
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry of ``warmline guards train``. Leaves ``network.pt`` and, with ``--hold-out``, ``held_out.jsonl``."""
-    from tokenizers import Tokenizer
-
+    """Entry of ``warmline guards train``: leaves ``network.pt`` in the run folder."""
     options = parser().parse_args(arguments)
     messages = read_corpus(options.corpus)
     held: list[Message] = []
     if options.hold_out:
         messages, held = by_author(messages, options.hold_out.split(","))
     print(f"training on {len(messages)} messages, {len(held)} held out", flush=True)
-    network = fit(messages, options, held)
-    if held:
-        tokenizer = Tokenizer.from_file(str(backbone_folder() / "tokenizer.json"))
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
-        with (options.run / "held_out.jsonl").open("w", encoding="utf-8") as file:
-            for message, row in zip(held, predict(network, held, tokenizer), strict=True):
-                file.write(json.dumps({"id": message.id, "logits": [round(float(x), 4) for x in row]}) + "\n")
+    fit(messages, options, held)
     return 0
 
 

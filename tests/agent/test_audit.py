@@ -213,6 +213,12 @@ def test_a_change_by_force_is_found_at_its_row(store: Store, path: Path, change:
     assert (report.ok, report.broken, report.rows) == (False, broken, broken - 1)
 
 
+def test_a_removed_row_is_told_apart_from_a_changed_one(store: Store, path: Path) -> None:
+    calm_turns(store, 2)
+    tamper(path, "DELETE FROM audit WHERE seq = 3")
+    assert store.verify_audit().problem == "row 3 is missing"
+
+
 def test_a_row_changed_with_its_own_hash_is_found_at_the_next(store: Store, path: Path) -> None:
     calm_turns(store, 3)
     row = list(store.audit_rows())[3]

@@ -149,10 +149,10 @@ async def test_closing_the_reader_closes_the_model() -> None:
 async def test_time_spent_by_the_reader_is_not_the_models() -> None:
     model = ScriptedModel(replies=["abcdef"], chunk_size=2)
     never, came = asyncio.Event(), ""
-    async for chunk in stream_text(model, ASK, Limits(0.05, 0.05, 5, retries=0)):
+    async for chunk in stream_text(model, ASK, Limits(5, 0.3, 5, retries=0)):
         came += chunk
         with suppress(TimeoutError):  # a reader that is busy for longer, e.g. with checking a sentence
-            await asyncio.wait_for(never.wait(), 0.06)
+            await asyncio.wait_for(never.wait(), 0.35)
     assert came == "abcdef"
 
 

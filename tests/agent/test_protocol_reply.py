@@ -140,7 +140,7 @@ class TestWithoutACountry:
         risen = talk.hear("i will do it tonight", Verdict(level=IMMINENT, categories=(SUICIDE,)))
         assert "which country" not in said(risen)
 
-    @pytest.mark.parametrize("told", ["germany", "Germany.", "i'm in germany", "I live in Germany", "DE"])
+    @pytest.mark.parametrize("told", ["germany", "Germany.", "i'm in germany", "I live in Germany"])
     def test_the_answer_brings_the_lines(self, told: str) -> None:
         talk, _ = opened(ELEVATED, SUICIDE, country=None)
         step = talk.hear(told)

@@ -302,6 +302,15 @@ def test_no_error_quotes_what_a_person_wrote(path: Path) -> None:
     assert refused.value.__cause__ is None and refused.value.__suppress_context__
 
 
+def test_no_log_quotes_what_a_person_wrote(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", logger="sqlalchemy")
+    with Store.open(f"sqlite:///{path}") as store:
+        turn = store.begin_turn(store.sessions()[0].id, SECRET)
+        store.finish_turn(turn, reply=SECRET, verdict=Verdict(level=RiskLevel.NONE, reason=SECRET), route="support")
+        assert store.turn(turn.id) is not None
+    assert SECRET not in caplog.text
+
+
 @pytest.mark.parametrize("url", ["", "warmline.db", "mysql://root@localhost/warmline", "nonsense://x", "sqlite:/x"])
 def test_a_wrong_url_is_answered_with_a_good_one(url: str) -> None:
     message = refusal(url)

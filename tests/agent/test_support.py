@@ -12,6 +12,7 @@ from warmline.agent.nodes import LAST_WORDS
 from warmline.guards import CrisisFilter, OutputGuard
 
 ORDINARY = "I've been so anxious about work that I can't sleep"
+HOPELESS = "i can't do this anymore, nothing is ever going to change"
 CRISIS = "i don't want to be here anymore, i have the pills next to me"
 REPLY = "That sounds exhausting. Lying awake with work on your mind is hard. What keeps coming back at night?"
 
@@ -314,3 +315,37 @@ async def test_events_read_back_from_json(store: Store) -> None:
 
     events = await turn(make(store), CRISIS)
     assert [EVENT.validate_json(event.model_dump_json()) for event in events] == events
+
+
+async def test_the_country_a_person_names_when_asked_is_remembered(store: Store) -> None:
+    agent = make(store)
+    session = await agent.open_session()
+    await collect(session, CRISIS)
+    await collect(session, "Ireland")
+    assert session.country == "IE"
+    assert store.session(session.id).country == "IE"
+
+
+async def test_a_concern_turn_holds_one_question_even_when_the_model_asks_another(store: Store) -> None:
+    events = await turn(make(store, "That sounds heavy. Have you tried yoga? I am here."), HOPELESS)
+    assert "yoga" not in shown(events)
+    assert shown(events).count("?") == 1
+
+
+async def test_a_weak_model_is_not_let_near_a_concern(store: Store) -> None:
+    model = ScriptedModel(replies=["It is a bittersweet thing."])
+    agent = make(store, model=model)
+    agent.weak_model = True
+    events = await turn(agent, HOPELESS)
+    assert model.calls == []
+    assert shown(events).count("?") == 1
+
+
+async def test_a_sentence_that_a_limit_cut_in_the_middle_is_left_out(store: Store) -> None:
+    events = await turn(make(store, "That sounds exhausting. And the other thing about it is that"), ORDINARY)
+    assert shown(events).strip() == "That sounds exhausting."
+
+
+async def test_a_reply_that_is_only_a_fragment_ends_with_honest_words(store: Store) -> None:
+    events = await turn(make(store, "And the other thing about it is that"), ORDINARY)
+    assert types(events) == ["verdict", "replaced", "done"]

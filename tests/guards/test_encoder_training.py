@@ -2,10 +2,12 @@
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from warmline.guards.encoder import SHIPPED
 from warmline.guards.training.augment import epoch, join, restyle
 from warmline.guards.training.calibrate import platt, temperature
 from warmline.guards.training.corpus import Message, by_author, read_corpus, read_file
@@ -16,6 +18,7 @@ from warmline.guards.training.evaluate import (
     threshold_at_specificity,
     wilson,
 )
+from warmline.guards.training.train import fit, parser
 from warmline.guards.types import Category, RiskLevel
 
 
@@ -51,13 +54,24 @@ def test_contrast_pairs_never_part(corpus: list[Message]) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ['{"text": "x"}', '{"text": "x", "level": "high"}', "no json", '{"text": "x", "level": "none", "categories": ["z"]}']
+    "line",
+    [
+        '{"text": "x"}',
+        '{"text": "x", "level": "high"}',
+        "no json",
+        '{"text": "x", "level": "none", "categories": ["z"]}',
+    ],
 )
 def test_a_wrong_line_is_named_with_file_and_number(tmp_path: Path, line: str) -> None:
     path = tmp_path / "z_lines.jsonl"
     path.write_text(json.dumps({"text": "ok", "level": "none"}) + "\n" + line + "\n")
     with pytest.raises(ValueError, match=r"z_lines.jsonl, line 2"):
         read_file(path)
+
+
+def test_a_folder_without_messages_says_where_they_are(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="checkout"):
+        read_corpus(tmp_path)
 
 
 def test_an_unknown_author_cannot_be_held_out(corpus: list[Message]) -> None:
@@ -147,3 +161,45 @@ def test_overconfident_levels_get_a_temperature_above_one() -> None:
     logits = rng.normal(size=(2000, 4)) * 6
     logits[np.arange(2000), truth] += 4
     assert temperature(logits, truth) > 1.5
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backbone of the same kind, too small to learn anything but quick to train."""
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("tiny")
+    config = BertConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48, max_position_embeddings=256
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    shutil.copyfile(SHIPPED / "tokenizer.json", folder / "tokenizer.json")
+    return folder
+
+
+def _trained(messages: list[Message], backbone: Path, run: Path, *more: str) -> dict[str, np.ndarray]:
+    options = parser().parse_args(["--run", str(run), "--backbone", str(backbone), "--epochs", "2", *more])
+    return {name: weight.numpy() for name, weight in fit(messages, options).state_dict().items()}
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(corpus: list[Message], tiny: Path, tmp_path: Path) -> None:
+    some = corpus[::150]
+    at_once = _trained(some, tiny, tmp_path / "at_once")
+    stopped = _trained(some, tiny, tmp_path / "stopped", "--stop-after", "1")
+    gone_on = _trained(some, tiny, tmp_path / "stopped")
+    assert any(not np.array_equal(stopped[name], at_once[name]) for name in at_once)
+    assert all(np.array_equal(gone_on[name], at_once[name]) for name in at_once)
+
+
+def test_a_run_goes_on_only_with_the_data_it_began_with(corpus: list[Message], tiny: Path, tmp_path: Path) -> None:
+    _trained(corpus[::200], tiny, tmp_path, "--stop-after", "1")
+    with pytest.raises(ValueError, match="other settings or data"):
+        _trained(corpus[::190], tiny, tmp_path)
+
+
+def test_word_embeddings_stay_as_they_were(corpus: list[Message], tiny: Path, tmp_path: Path) -> None:
+    from warmline.guards.training.network import build
+
+    name = "backbone.embeddings.word_embeddings.weight"
+    after = _trained(corpus[::200], tiny, tmp_path, "--stop-after", "1")
+    assert np.array_equal(after[name], build(tiny).state_dict()[name].numpy())

@@ -17,6 +17,7 @@ from warmline.guards.hotlines import (
     Hotline,
     LineTopic,
     Method,
+    country_in,
     country_names,
     find_country,
 )
@@ -194,6 +195,11 @@ class TestLines:
     def test_a_single_line_has_the_international_entry_behind_it(self) -> None:
         assert [line.id for line in DIRECTORY.lines("IS", [Category.SUICIDE])] == ["is-1717", "zz-find-a-helpline"]
 
+    def test_a_line_made_for_the_trouble_goes_before_one_that_also_takes_it(self) -> None:
+        also = line("fj-a", topics=(LineTopic.CHILD, LineTopic.ABUSE))
+        made = line("fj-b", topics=(LineTopic.ABUSE,))
+        assert Directory([also, made]).lines("FJ", [Category.ABUSE])[0].id == "fj-b"
+
     def test_checked_goes_first_among_equals(self) -> None:
         checked = line("fj-b", verified=date(2026, 1, 1), confidence=Confidence.CHECKED)
         assert Directory([line("fj-a"), checked]).lines("FJ", [Category.SUICIDE])[0].id == "fj-b"
@@ -300,6 +306,11 @@ class TestSaying:
         assert line is not None
         assert line.say == say
 
+    def test_rows_send_nobody_to_a_helpline_list_to_confirm_an_ambulance(self) -> None:
+        line = DIRECTORY.get("gb-emergency")
+        assert line is not None
+        assert "findahelpline" not in " ".join(line.rows())
+
     def test_rows_tell_that_a_line_is_unchecked(self) -> None:
         line = DIRECTORY.get("gb-frank")
         assert line is not None
@@ -325,6 +336,30 @@ class TestCountries:
     )
     def test_what_a_person_types_finds_the_country(self, text: str, code: str | None) -> None:
         assert find_country(text) == code
+
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [
+            ("I'm in Germany", "DE"),
+            ("germany, near berlin", "DE"),
+            ("the UK", "GB"),
+            ("i live in the united states", "US"),
+            ("US", "US"),
+            ("from South Korea", "KR"),
+            ("scotland", "GB"),
+            ("usa", "US"),
+            ("no", None),
+            ("NO", None),
+            ("me", None),
+            ("it is", None),
+            ("germ", None),
+            ("please just help us in here", None),
+            ("France or Spain, I move around", None),
+            ("I don't want to say", None),
+        ],
+    )
+    def test_an_answer_names_its_country(self, text: str, code: str | None) -> None:
+        assert country_in(text) == code
 
     def test_a_code_that_is_none_is_refused(self) -> None:
         with pytest.raises(ValueError, match="'xq' is no country code"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -157,6 +157,7 @@ class Room:
     Hold = Hold
     SlowStart = SlowStart
     Chat = Chat
+    NOON = NOON
 
     @property
     def state(self) -> Path:
@@ -173,8 +174,8 @@ class Room:
     def remembered(self) -> Remembered:
         return Remembered.read(self.state)
 
-    def store(self) -> Store:
-        return Store.open(self.url)
+    def store(self, **options: Any) -> Store:
+        return Store.open(self.url, **options)
 
     def crash(self, text: str) -> None:
         """Another run stored ``text`` and was killed before it was answered."""
@@ -197,12 +198,13 @@ class Room:
         agent: type[SupportAgent] = SupportAgent,
         country: str | None = None,
         first_run: bool = False,
+        parts: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> ChatApp:
         """A chat; its first screen was read before, unless ``first_run``."""
         if not first_run and not self.state.exists():
             self.remember()
-        made = agent(self.model, settings=Settings.load(**{"store": {"url": self.url}, **settings}))
+        made = agent(self.model, settings=Settings.load(**{"store": {"url": self.url}, **settings}), **(parts or {}))
         return ChatApp(made, country=country, state=self.state, now=lambda: NOON)
 
     @asynccontextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from textual import events
 from warmline.agent.model import ModelError, ModelErrorKind
@@ -191,6 +193,15 @@ async def test_nothing_stays_in_the_terminal_after_an_ordinary_talk(room):
     assert chat.app.parting_words == ""
 
 
+async def test_when_a_part_fails_people_to_talk_to_are_shown(room, tmp_path):
+    broken = tmp_path / "lexicon.yaml"
+    broken.write_text("rules: [")
+    async with room.open(guards={"lexicons": [broken]}) as chat:
+        await chat.send("hello")
+        assert words.MARK_PART_FAILED in chat.marks
+        assert len(chat.cards) == 1
+
+
 # -- help --------------------------------------------------------------------------------------------------------------
 
 
@@ -235,6 +246,27 @@ async def test_help_opens_before_the_model_has_loaded(room):
     async with room.open(app, wait=False) as chat:
         await chat.press("f1")
         assert "988" in [row.value for row in chat.one(CardView).query(ContactRow)]
+        app.agent.loaded.set()
+
+
+async def test_help_does_not_wait_for_an_agent_that_is_busy_loading(room):
+    app = room.app(agent=room.SlowStart)
+    async with room.open(app, wait=False) as chat:
+        await chat.until(lambda: app.country_name == "United States", "the directory")
+        loading, done = threading.Event(), threading.Event()
+
+        def load():
+            with app.agent._lock:
+                loading.set()
+                done.wait(30)
+
+        thread = threading.Thread(target=load)
+        thread.start()
+        loading.wait()
+        await chat.press("f1")
+        assert len(chat.cards) == 1
+        done.set()
+        thread.join()
         app.agent.loaded.set()
 
 
@@ -520,6 +552,6 @@ async def test_a_model_that_cannot_load_is_told_and_help_still_works(room, monke
     monkeypatch.setattr(room.SlowStart, "warm_up", broken)
     async with room.open(agent=room.SlowStart) as chat:
         assert "WARMLINE_MODEL__PATH" in chat.said("note")[0]
-        assert chat.status == words.MODEL_MISSING
+        assert chat.status == words.NOT_LOADED
         await chat.press("f1")
         assert len(chat.cards) == 1

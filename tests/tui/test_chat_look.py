@@ -4,25 +4,61 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import date
+from itertools import count
 
 import pytest
 from rich.color import ColorTriplet
+from warmline.guards.hotlines import Contact, Directory, Hotline
 
 REPLY = "That sounds exhausting. Lying awake while work goes round in your head is hard. What keeps coming back?"
 WORRY = "I've been so anxious about work that I can't sleep. I feel [/] broken ["
 DANGER = "i don't want to be here anymore, i have the pills next to me"
 
 
+def line(country, id, name, *contacts, topics=("suicide", "general"), checked=True, **more):
+    """One line for the pictures, which stay the same when the real directory learns more."""
+    return Hotline(
+        id=id,
+        country=country,
+        name=name,
+        topics=topics,
+        contacts=[
+            Contact(method=method, value=value, **extra) for method, value, *rest in contacts for extra in rest or [{}]
+        ],
+        languages=["en"],
+        source="https://example.org",
+        verified=date(2026, 1, 1) if checked else None,
+        confidence="checked" if checked else "unchecked",
+        **more,
+    )
+
+
+LINES = (
+    line("US", "us-emergency", "Emergency", ("call", "911"), topics=["emergency"]),
+    line("US", "us-988", "988 Suicide & Crisis Lifeline", ("call", "988"), ("text", "988"), hours="24/7", free=True),
+    line("US", "us-text", "Crisis Text Line", ("text", "741741", {"keyword": "HOME"}), hours="24/7", free=True),
+    line("US", "us-small", "A smaller line", ("call", "1-800-555-0100"), checked=False, hours="weekdays, 9 to 5"),
+    line("GB", "gb-samaritans", "Samaritans", ("call", "116 123"), hours="24/7", free=True),
+    line("IE", "ie-samaritans", "Samaritans Ireland", ("call", "116 123"), hours="24/7", free=True),
+    line("AU", "au-lifeline", "Lifeline", ("call", "13 11 14"), hours="24/7", free=True),
+    line("ZZ", "zz-find", "Find A Helpline", ("web", "https://findahelpline.com"), free=True),
+)
+
+
 @pytest.fixture
 def picture(room, snap_compare, monkeypatch):
     """Compare a screen with the picture of it that was looked at."""
-    monkeypatch.chdir(room.path)  # the path of the store is on the first screen
 
     def compare(*steps, size=(80, 24), theme="dark", first_run=False, replies=()):
         room.remember(theme=theme, welcomed=not first_run, country="" if first_run else "US")
         for reply in replies:
             room.model.enqueue(reply)
-        app = room.app(first_run=first_run, store={"url": "sqlite:///warmline.db"})
+        ids = count()
+        store = room.store(clock=lambda: room.NOON, new_id=lambda: f"id-{next(ids)}")
+        app = room.app(first_run=first_run, parts={"store": store, "directory": Directory(LINES)})
+        # Its path stands on the first screen; the store itself is open already, elsewhere.
+        monkeypatch.setattr(app.agent.settings.store, "url", "sqlite:////home/sam/.local/share/warmline/warmline.db")
 
         async def run(pilot):
             chat = room.Chat(app, pilot, room)
@@ -32,7 +68,7 @@ def picture(room, snap_compare, monkeypatch):
                     await chat.send(step)
                 else:
                     await chat.press(step)
-            await chat.until(lambda: not list(app.workers), "the end of all work")
+            await chat.until(lambda: all(worker.group == "list" for worker in app.workers), "the end of all work")
 
         return snap_compare(app, terminal_size=size, run_before=run)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ def run(settings: Settings, country: str | None = None) -> int:
 
     app = ChatApp(SupportAgent.from_settings(settings), country=country)
     app.run()
+    # Whoever presses Ctrl+C often must not tear up the way out: everything is stored and closed by now.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if app.parting_words:
         print(app.parting_words)
     return app.return_code or 0

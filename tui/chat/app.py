@@ -71,8 +71,8 @@ class ChatApp(App[None]):
         self.now = now
         self.ready = False
         """True once the agent has loaded, or failed to load, what a reply needs."""
-        self.model_trouble = ""
-        """Why the model cannot answer; empty while it can."""
+        self.trouble = ""
+        """What could not be loaded; empty when all is well."""
         self.last_card: CrisisCard | None = None
         """The newest crisis card of this run."""
         self._state = state or state_file()
@@ -80,6 +80,7 @@ class ChatApp(App[None]):
         self.country: str | None = country or agent.settings.country or self._remembered.country or None
         """ISO 3166-1 alpha-2, or None when the person did not say."""
         self._countries: Countries = ()
+        self._lines: Callable[[str | None], CrisisCard] | None = None
         self._leaving = False
         self.conversation = Conversation()
         for theme in THEMES.values():
@@ -124,8 +125,8 @@ class ChatApp(App[None]):
         try:
             await self.agent.warm_up()
         except Exception as error:
-            self.model_trouble = str(error) or type(error).__name__
-            self.conversation.log_view.note(f"{words.MODEL_MISSING}\n({self.model_trouble})")
+            self.trouble = str(error) or type(error).__name__
+            self.conversation.log_view.note(words.NOT_LOADED_WHY.format(self.trouble))
         self.ready = True
         if not self.conversation.busy:
             self.conversation.tell_idle()
@@ -134,9 +135,12 @@ class ChatApp(App[None]):
         """The directory before all else: help must never wait for a model."""
 
         def read() -> Countries:
-            self.agent.hotlines(self.country)
-            directory = self.agent.directory
-            return [(code, directory.country_name(code)) for code in directory.countries()]
+            from ...agent.protocol.say import help_card
+
+            # Kept here, because the agent locks itself while it loads, and help waits for nothing.
+            directory, copy = self.agent.directory, self.agent.copy
+            self._lines = lambda country: help_card(country, directory, copy)
+            return [(code, directory.country_name(code)) for code in directory.countries(with_emergency=True)]
 
         try:
             self._countries = await asyncio.to_thread(read)
@@ -193,7 +197,7 @@ class ChatApp(App[None]):
     def help_card(self) -> CrisisCard | None:
         """The lines of the country; None when the directory cannot be read."""
         try:
-            return self.agent.hotlines(self.country)
+            return (self._lines or self.agent.hotlines)(self.country)
         except Exception as error:
             self.log.error(f"the hotline directory cannot be read: {error}")
             return None

@@ -138,8 +138,8 @@ class Conversation(Screen[None]):
         """Nothing is going on."""
         if not self.chat.ready:
             self.tell(words.GETTING_READY)
-        elif self.chat.model_trouble:
-            self.tell(words.MODEL_MISSING)
+        elif self.chat.trouble:
+            self.tell(words.NOT_LOADED)
         else:
             self.tell(words.HINT_NARROW if self.size.width < 60 else words.HINT)
 
@@ -211,7 +211,7 @@ class Conversation(Screen[None]):
 
     async def _follow(self, turn: Turn, stream: AsyncGenerator[Event]) -> str:
         """Show each event as it comes. Returns what to tell at the end; empty when nothing."""
-        log, told = self.log_view, ""
+        log, told, broken = self.log_view, "", False
 
         def say(text: str) -> None:
             if turn.reply is None:
@@ -234,7 +234,8 @@ class Conversation(Screen[None]):
                     case ReplacedEvent():
                         say(event.text)
                         if turn.reply:
-                            turn.reply.set_mark(_why_replaced(event.problems))
+                            turn.reply.set_mark(why := _why_replaced(event.problems))
+                            broken = why == words.MARK_PART_FAILED
                     case CrisisCardEvent():
                         self.chat.last_card = event.card
                         log.card(event.card)
@@ -245,6 +246,8 @@ class Conversation(Screen[None]):
                         log.note(event.text)
                         self.chat.log.error(event.detail)
                         told = self._not_sent(turn, words.MARK_NOT_KEPT)
+        if broken:
+            self._offer_people()
         return told
 
     def _stopped(self, turn: Turn) -> str:

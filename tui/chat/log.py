@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import ValidationError
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widget import Widget
+from textual.widget import AwaitMount, Widget
 from textual.widgets import Button, Static
 
 from ...agent.events import CrisisCard
@@ -24,6 +24,9 @@ W = TypeVar("W", bound=Widget)
 
 PAGE = 30
 """Turns drawn at once; older ones come on demand, so that a long conversation opens as fast as a short one."""
+
+FIRST_NUMBERS = 9
+"""Rows of a card that are always in sight when it comes: frame, title, emergency number and the first line."""
 
 
 class Said(Static):
@@ -91,8 +94,7 @@ class ConversationLog(VerticalScroll, can_focus=False):
     def card(self, card: CrisisCard) -> CardView:
         """Show a card, with its first number in sight."""
         view = CardView(card)
-        self._put(view)
-        self.call_after_refresh(self._show_top, view)
+        self.call_later(self._bring, view, self.mount(view))
         return view
 
     def follow(self) -> None:
@@ -122,10 +124,19 @@ class ConversationLog(VerticalScroll, can_focus=False):
         self.mount(widget)
         return widget
 
-    def _show_top(self, view: CardView) -> None:
-        if view.outer_size.height > self.size.height:
-            self.anchor(False)
-            self.scroll_to_widget(view, top=True, animate=False)
+    async def _bring(self, view: CardView, mounted: AwaitMount) -> None:
+        await mounted  # its rows too: before that its height is not known
+        self.call_after_refresh(self._show_numbers, view)
+
+    def _show_numbers(self, view: CardView) -> None:
+        """Where reply and card do not fit together, the first numbers come first, then as much of the reply as fits."""
+        if not view.is_attached:
+            return
+        before = self.children[max(0, self.children.index(view) - 1)]
+        top, card = before.virtual_region.y, view.virtual_region
+        if card.bottom - top > self.size.height:
+            self.release_anchor()
+            self.scroll_to(y=max(top, card.y + FIRST_NUMBERS - self.size.height), animate=False)
 
 
 def _drawn(turns: Sequence[TurnRecord]) -> list[Widget]:

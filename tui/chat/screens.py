@@ -201,11 +201,11 @@ class Help(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="sheet", id="help"):
+            yield Static(words.HELP_KEYS_SHORT, id="help-keys", markup=False)
             if self._card is None:
                 yield Static(words.LINES_FAILED, id="no-lines", markup=False)
             else:
                 yield CardView(self._card, hint=words.COPY_HINT_HELP)
-            yield Static("Esc goes back to the conversation. F4 changes the country.", classes="keys", markup=False)
             width = max(len(key) for key, _ in self._keys) + 2
             lines = [Content.assemble((key.ljust(width), "bold"), what, "\n") for key, what in self._keys]
             yield Static(Content.assemble(("Keys\n", "bold $primary"), *lines), id="key-list")

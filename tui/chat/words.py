@@ -24,7 +24,8 @@ WAITING_FOR_MODEL = "Still getting ready to answer. The first time can take a mi
 WORKING = "Working on a reply. Esc stops it."
 STOPPED = "Stopped. What was shown stays."
 RECOVERING = "Finishing the reply that was cut off last time. Esc stops it."
-MODEL_MISSING = "The language model cannot answer right now. F1 still shows people you can talk to."
+NOT_LOADED = "Warmline cannot answer properly right now. F1 still shows people you can talk to."
+NOT_LOADED_WHY = "A part of Warmline could not be loaded: {}"
 
 MARK_STOPPED = "You stopped this reply."
 MARK_NOT_SENT = "Not sent."
@@ -64,10 +65,11 @@ UNCHECKED_MARK = "not checked yet"
 UNCHECKED = "Where it says “not checked yet”, please confirm the number at findahelpline.com."
 COPY_HINT = "F3 goes to the numbers. Enter or a click copies one."
 COPY_HINT_HELP = "Up and Down choose. Enter or a click copies."
-EMERGENCY = "In danger right now: call"
+EMERGENCY = "In danger now: call"
 ANY_HOUR = "any hour"
 FREE = "free"
 
+HELP_KEYS_SHORT = "Esc: back. F4: another country."
 HELP_KEYS = (
     ("F1 or ?", "people you can talk to"),
     ("F2", "your conversations"),

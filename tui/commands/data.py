@@ -64,9 +64,12 @@ def delete(
         ids = [record.id for record in store.sessions()] if everything else [store.session(session or "").id]
         if not yes:
             typer.confirm(f"Delete {len(ids)} conversation(s) for good?", abort=True)
-        for id_ in ids:
-            store.delete(id_)
+        gone = [store.delete(id_) for id_ in ids]
     typer.echo(f"{len(ids)} deleted")
+    if not all(gone):
+        typer.echo(
+            "Another program still reads the database: the last traces leave the disk when it closes it.", err=True
+        )
 
 
 @app.command()
