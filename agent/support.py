@@ -202,7 +202,7 @@ class SupportAgent:
         Args:
             country: ISO 3166-1 alpha-2; None or an unknown one gives the international entries.
         """
-        from .protocol.reply import help_card
+        from .protocol.say import help_card
 
         return help_card(country or self.settings.country, self.directory, self.copy)
 
@@ -446,7 +446,7 @@ class Session:
         """What the store knows of the conversation before this turn."""
         from ..guards.conversation import RiskState
         from ..guards.types import Utterance
-        from .protocol.reply import Progress
+        from .protocol.state import Progress
         from .turn import HISTORY
 
         store = self._agent.store

@@ -135,7 +135,7 @@ class ChatApp(App[None]):
         """The directory before all else: help must never wait for a model."""
 
         def read() -> Countries:
-            from ...agent.protocol.reply import help_card
+            from ...agent.protocol.say import help_card
 
             # Kept here, because the agent locks itself while it loads, and help waits for nothing.
             directory, copy = self.agent.directory, self.agent.copy
