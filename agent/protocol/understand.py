@@ -267,6 +267,4 @@ def _answer(
             return answer
     if offer and rules.decline.finds(words, count):
         return Answer.NO
-    if rules.agree.finds(words, count):
-        return Answer.YES if offer else Answer.UNCLEAR if count <= 3 else None
-    return None
+    return Answer.YES if offer and rules.agree.finds(words, count) else None
