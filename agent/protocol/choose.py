@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Protocol
 
 from ...guards.hotlines import Directory, Hotline
-from ...guards.lexicon import load_lexicon
 from ...guards.types import Category, RiskLevel, Subject, Verdict
 from .lines import lines_for, said_lines
 from .playbook import AGENDA, Kind, Move, Playbook, Playbooks
 from .state import HISTORY, Answer, Progress
-from .understand import Heard
+from .understand import Heard, exchanges
 
 MOST_PLAN_WORDS = 240
 """Characters of a safety-plan answer that are kept."""
@@ -155,12 +153,6 @@ def _take_in(
     return progress, _Moment(opens, rises, fresh if not opens else (), built_up=opens and not verdict.crisis)
 
 
-@cache
-def _exchanges() -> frozenset[str]:
-    """Sources of evidence that lies only in what a short answer means after a question of ours."""
-    return frozenset(f"lexicon:{exchange.category}/{exchange.id}" for exchange, *_ in load_lexicon().exchanges)
-
-
 def _in_context(playbooks: Playbooks, before: Progress, heard: Heard, verdict: Verdict) -> Verdict:
     """The verdict as it stands in this conversation.
 
@@ -171,7 +163,9 @@ def _in_context(playbooks: Playbooks, before: Progress, heard: Heard, verdict: V
         pending = playbooks.topics.get(heard.to)
         speaks = pending.about if pending and heard.answer is pending.danger else None
         told = {playbooks.topics[name].about for name in _topics(heard.states) if name in playbooks.topics} | {speaks}
-        empty = [e for e in verdict.evidence if e.source in _exchanges() and e.category not in told]
+        empty = [e for e in verdict.evidence if e.source in exchanges() and e.category not in told]
+        if "refusal" in heard.acts:  # "leave me alone" is said to us
+            empty += [e for e in verdict.evidence if e.category is Category.NEGLECT]
         if empty:
             kept = [e for e in verdict.evidence if e not in empty]
             lost = {e.category for e in empty} - {e.category for e in kept}
@@ -188,7 +182,7 @@ def _in_context(playbooks: Playbooks, before: Progress, heard: Heard, verdict: V
 def _only_an_answer(verdict: Verdict) -> bool:
     """Whether the guards found danger only in what a short answer means to our question, not in words of its own."""
     danger = [e for e in verdict.evidence if e.level >= RiskLevel.ELEVATED]
-    return bool(danger) and all(e.source in _exchanges() for e in danger)
+    return bool(danger) and all(e.source in exchanges() for e in danger)
 
 
 def _topics(states: Iterable[str]) -> set[str]:

@@ -32,7 +32,8 @@ i already have a therapist|i hate phone calls|someone would hear me|i don't trus
 no i'm alone|my sister is here|my mum|no one|nobody|i gave her the pills|i can't put them away|i texted them|i called
 it's getting worse|i can't do this any more|i feel a bit better|thanks|thank you, that helps|bye
 good night|goodbye forever|i have a plan|no plan|tonight|i don't know when|i have the pills next to me|i want to die
-i'm going to kill myself tonight|i'm not suicidal|i'm safe|not safe|the voices say i should hurt myself|he's in the next room|i took a lot of pills
+i'm going to kill myself tonight
+i'm not suicidal|i'm safe|not safe|the voices say i should hurt myself|he's in the next room|i took a lot of pills
 what's your favourite movie|do you like pizza|let's talk about something else|my cat is funny|can you help with my essay
 i lost my job and my wife left me|i haven't slept in days|i feel so alone|make a safety plan|how can i calm down
 i'm 14|i'm deaf|i can't speak right now|germany|i'm in the uk|how do i find a therapist|how many pills would kill me
