@@ -153,6 +153,15 @@ def _take_in(
     return progress, _Moment(opens, rises, fresh if not opens else (), built_up=opens and not verdict.crisis)
 
 
+_SAFER = frozenset({"means:no", "away:yes", "with_someone:yes", "reached:yes", "safe:yes", "thoughts:no"})
+"""What somebody tells who is getting safer."""
+
+
+def _danger(playbooks: Playbooks, topic: str | None) -> Answer | None:
+    found = playbooks.topics.get(topic or "")
+    return found.danger if found else None
+
+
 def _in_context(playbooks: Playbooks, before: Progress, heard: Heard, verdict: Verdict) -> Verdict:
     """The verdict as it stands in this conversation.
 
@@ -172,6 +181,10 @@ def _in_context(playbooks: Playbooks, before: Progress, heard: Heard, verdict: V
             level = max((e.level for e in kept), default=RiskLevel.NONE)
             categories = tuple(c for c in verdict.categories if c not in lost)
             verdict = verdict.model_copy(update={"level": level, "categories": categories, "evidence": tuple(kept)})
+    # What only the encoder hears in "no" or in "i gave her the pills" is less sure than the answer itself.
+    answered = heard.answer is not None and heard.answer is not _danger(playbooks, heard.to)
+    if before.open and verdict.crisis and not verdict.evidence and (answered or set(heard.states) & _SAFER):
+        verdict = verdict.model_copy(update={"level": RiskLevel.NONE, "categories": ()})
     if "hurt_by_somebody" in heard.acts and verdict.crisis:
         theirs = {Category.VIOLENCE, Category.SUICIDE}  # of the one who threatens, not of the one who writes
         categories = dict.fromkeys((Category.ABUSE, *(c for c in verdict.categories if c not in theirs)))
