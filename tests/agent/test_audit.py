@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from warmline.agent.store import CrisisEntry, Store, StoreError, TurnStatus
 from warmline.agent.store.audit import FIRST, digest
 from warmline.guards.types import Category, Evidence, RiskLevel, Verdict

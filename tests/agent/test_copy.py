@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+
 from warmline.agent.copy import DATA, Copy, CopyError, choose, pick
 from warmline.agent.protocol.playbook import Kind, load_playbooks
 from warmline.agent.protocol.say import finders

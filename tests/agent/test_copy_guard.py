@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from warmline.agent.copy import Copy
 from warmline.guards import Directory, OutputGuard
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
 from warmline.agent.model import Limits, ModelError, ModelErrorKind, build_model, stream_text
 from warmline.agent.model.embedded import EmbeddedModel
 from warmline.agent.model.pull import locate

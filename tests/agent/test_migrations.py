@@ -14,6 +14,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
+
 from warmline.agent.store import Store, migrations
 from warmline.agent.store.schema import Stored
 

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from langchain_core.messages import HumanMessage, SystemMessage
+
 from warmline.agent.model import ScriptedModel
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk
+
 from warmline.agent.model import Limits, ModelError, ModelErrorKind, ScriptedModel, stream_text
 from warmline.agent.model.markup import without_control_tokens
 from warmline.agent.model.stream import VisibleText

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from warmline.agent.prompt import PromptError, build_messages, read_prompt, support_prompt, to_chat
 
 

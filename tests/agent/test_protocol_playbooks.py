@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from warmline.agent.protocol.files import PlaybookError
 from warmline.agent.protocol.playbook import DATA, VARIANTS, Condition, check_lines, load_playbooks
 from warmline.guards.hotlines import Directory

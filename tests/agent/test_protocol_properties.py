@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from warmline.agent.copy import Copy
 from warmline.agent.protocol.playbook import Kind, load_playbooks
 from warmline.agent.protocol.state import Progress

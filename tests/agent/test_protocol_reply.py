@@ -6,6 +6,7 @@ import re
 from itertools import product
 
 import pytest
+
 from warmline.agent.copy import Copy
 from warmline.agent.protocol.playbook import Kind, load_playbooks
 from warmline.agent.protocol.say import help_card, safety_plan_text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from warmline.agent.protocol.playbook import DATA, load_playbooks
 from warmline.agent.protocol.state import Answer
 from warmline.agent.protocol.understand import Heard, load_answers, plain, understand

@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
 from warmline.agent.model import checkpoint, pull
 from warmline.agent.model.checkpoint import DEFAULT, MANIFEST, seal
 from warmline.agent.model.pull import PullError, installed, locate, verify

@@ -11,10 +11,10 @@ from contextlib import aclosing
 
 import pytest
 from langchain_core.messages import HumanMessage
-from warmline.agent.model import Ending, Limits, ModelError, ModelErrorKind, build_model, stream_text
-from warmline.agent.settings import ModelSettings
 
 from tests.agent.sse_server import REPLY, sse_server
+from warmline.agent.model import Ending, Limits, ModelError, ModelErrorKind, build_model, stream_text
+from warmline.agent.settings import ModelSettings
 
 ASK = [HumanMessage("my own private words")]
 QUICK = Limits(first_token_s=5, idle_s=5, total_s=10, retries=0, retry_wait_s=0)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from warmline.agent.settings import Settings, SettingsError, every_setting
 
 

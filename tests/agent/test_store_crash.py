@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from warmline.agent.store import Store, TurnPending, TurnSettled, TurnStatus
 from warmline.guards.types import RiskLevel, Verdict
 

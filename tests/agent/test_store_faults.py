@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
 from warmline.agent.store import Store, StoreError
 from warmline.guards.types import RiskLevel, Verdict
 

@@ -18,6 +18,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
+
 from warmline.agent.store import CrisisEntry, Store, StoreError, TurnPending, TurnSettled, UnknownSession, migrations
 from warmline.agent.store.schema import Stored
 from warmline.guards.types import Category, RiskLevel, Verdict

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from warmline.agent import Event, ScriptedModel, Session, Settings, Store, SupportAgent, SyncSupportAgent
 from warmline.agent.copy import Copy
 from warmline.agent.nodes import LAST_WORDS

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from warmline.agent import ScriptedModel, Settings, Store, SupportAgent
 
 VICTIM = Path(__file__).with_name("victim.py")

@@ -5,6 +5,7 @@ import sys
 
 
 def test_importing_it_loads_no_training_library() -> None:
-    code = "import sys, warmline.finetune; print([m for m in ('torch', 'transformers', 'trl', 'peft') if m in sys.modules])"
+    heavy = ("torch", "transformers", "trl", "peft")
+    code = f"import sys, warmline.finetune; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

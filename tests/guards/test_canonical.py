@@ -5,6 +5,7 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from warmline.guards.canonical import canonical
 from warmline.guards.clean import clean
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from warmline.guards.conversation import CALM_TURNS_TO_STEP, CONCERNS_TO_ELEVATED, RiskState, advance
 from warmline.guards.filter import CrisisFilter
 from warmline.guards.types import Category, RiskLevel, Subject, Utterance, Verdict

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from warmline.guards.encoder import SHIPPED, EncoderError, OnnxEncoder, encoder_text
 from warmline.guards.types import Category, RiskLevel
 

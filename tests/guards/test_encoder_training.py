@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from warmline.guards.encoder import SHIPPED
 from warmline.guards.training.augment import epoch, join, restyle
 from warmline.guards.training.calibrate import platt, temperature

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from warmline.guards.canonical import canonical
 from warmline.guards.filter import CrisisFilter, EncoderScores
 from warmline.guards.lexicon import load_lexicon

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from warmline.guards.gate import Gated, GateLimits, Passed, Stopped, gate, gate_sync
 from warmline.guards.output import OutputGuard, OutputVerdict, Problem
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from warmline.guards.filter import CrisisFilter
 from warmline.guards.lexicon import SHIPPED, Lexicon, LexiconError, load_lexicon
 from warmline.guards.pattern import PatternError, expression, parse, phrase

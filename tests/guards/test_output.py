@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from warmline.guards import output_rules
 from warmline.guards.contacts import find_contacts
 from warmline.guards.output import OutputGuard, OutputVerdict, Problem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from warmline.guards.output import OutputGuard, Problem
 
 guard = OutputGuard()

@@ -7,6 +7,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from warmline.guards.sentences import LIMIT, SentenceSplitter, ends_with_stop, sentences
 
 CASES = [

@@ -2,6 +2,7 @@
 
 import pytest
 from pydantic import ValidationError
+
 from warmline.guards.types import Category, RiskLevel, Subject, Utterance, Verdict
 
 

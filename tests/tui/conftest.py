@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 from textual.widget import Widget
+
 from warmline.agent.model import ScriptedModel
 from warmline.agent.settings import Settings
 from warmline.agent.store import Store

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from textual import events
+
 from warmline.agent.model import ModelError, ModelErrorKind
 from warmline.tui.chat import words
 from warmline.tui.chat.card import CardView, ContactRow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual.widgets import Button, Input
+
 from warmline.guards.types import RiskLevel, Verdict
 from warmline.tui.chat import words
 from warmline.tui.chat.log import PAGE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from textual.widgets import OptionList
+
 from warmline.agent.settings import Settings
 from warmline.tui.chat import words
 from warmline.tui.chat.card import ContactRow

@@ -9,6 +9,7 @@ from itertools import count
 
 import pytest
 from rich.color import ColorTriplet
+
 from warmline.guards.hotlines import Contact, Directory, Hotline
 
 REPLY = "That sounds exhausting. Lying awake while work goes round in your head is hard. What keeps coming back?"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
+
 from warmline.agent import ScriptedModel, Settings, Store, SupportAgent
 from warmline.tui.command import app
 
