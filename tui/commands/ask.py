@@ -77,7 +77,7 @@ def as_text(event: Event) -> str:
         case "sentence" | "replaced":
             return event.text
         case "crisis_card":
-            return "\n\n" + card_text(event.card)
+            return f"\n\n{card_text(event.card)}\n"
         case "done":
             return "\n"
         case "failed":
@@ -87,8 +87,8 @@ def as_text(event: Event) -> str:
 
 
 def card_text(card: CrisisCard) -> str:
-    """A crisis card in plain lines."""
+    """A crisis card in plain lines. The notice stays away: the words beside it have said it once."""
     rows = [card.title, *(f"  {row}" for line in card.lines for row in line.rows())]
     if card.emergency:
         rows.append(f"  Emergency: {card.emergency}")
-    return "\n".join([*rows, f"  {card.notice}"])
+    return "\n".join(rows)
