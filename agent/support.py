@@ -320,6 +320,7 @@ class Session:
         """A turn that was shown but could not be stored, with what was shown."""
         self._told = 0
         """The newest message of a reviewer that was handed out."""
+        self._with_human = False
         self._telling = asyncio.Lock()
         self._ticketed = asyncio.Event()
         """Set while the conversation may have a ticket that is not closed: only then is there anything to watch."""
@@ -361,6 +362,11 @@ class Session:
     async def history(self) -> Sequence[TurnRecord]:
         """All turns, the oldest first."""
         return await asyncio.to_thread(self._agent.store.turns, self.id)
+
+    @property
+    def with_human(self) -> bool:
+        """True while a reviewer writes with the person, as far as was last seen."""
+        return self._with_human
 
     async def human_messages(self) -> Sequence[HumanMessage]:
         """What reviewers wrote, with the words around it, oldest first. None of it comes as an event any more."""
@@ -446,6 +452,7 @@ class Session:
     def _note(self, side: HumanSide, stirs: int) -> None:
         """Remember what was handed out. Stop watching when there is no ticket, unless one came since the look."""
         self._told = max([self._told, *(message.id for message in side.messages)])
+        self._with_human = side.ticket is not None and side.ticket.state == "taken"
         if (side.ticket is None or side.ticket.state == "closed") and stirs == self._stirs:
             self._ticketed.clear()
 

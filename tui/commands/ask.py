@@ -66,6 +66,9 @@ def as_text(event: Event) -> str:
             return event.text
         case "crisis_card":
             return "\n\n" + card_text(event.card)
+        case "human":
+            who = "A person: " if event.kind == "message" else ""
+            return f"\n{who}{event.text}\n"
         case "done":
             return "\n"
         case "failed":
