@@ -127,7 +127,8 @@ class SupportAgent:
             if self._store is None:
                 from .store import Store
 
-                self._store = Store.open(self.settings.store.resolved_url())
+                webhook = self.settings.handoff.webhook_url is not None
+                self._store = Store.open(self.settings.store.resolved_url(), webhook=webhook)
             return self._store
 
     @property

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from .commands import ask, audit, bench, chat, data, doctor, hotlines, models, screen
+from .commands import ask, audit, bench, chat, data, doctor, hotlines, models, review, screen
 
 app = typer.Typer(
     name="warmline",
@@ -42,6 +42,7 @@ def root(
 app.command(name="chat")(chat.chat)
 app.command(name="ask")(ask.ask)
 app.command(name="screen")(screen.screen)
+app.add_typer(review.app, name="review")
 app.add_typer(models.app, name="models")
 app.add_typer(hotlines.app, name="hotlines")
 app.add_typer(data.app, name="data")

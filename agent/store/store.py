@@ -301,6 +301,12 @@ class Store:
             row = connection.execute(sql.VERDICT, {"turn_id": turn_id}).first()
         return verdict_of(row) if row else None
 
+    def verdicts(self, session_id: str) -> dict[str, Verdict]:
+        """Every verdict of a conversation, by turn."""
+        with self._database.reading() as connection:
+            rows = connection.execute(sql.VERDICTS, {"session_id": session_id})
+            return {row.turn_id: verdict_of(row) for row in rows}
+
     def crisis_events(self, session_id: str | None = None) -> tuple[CrisisEvent, ...]:
         """What the crisis protocol did, oldest first; in all conversations without ``session_id``."""
         with self._database.reading() as connection:
