@@ -42,8 +42,12 @@ if TYPE_CHECKING:  # the agent opens at once; what a turn needs is loaded behind
     from .graph import TurnGraph
     from .store import CrisisEntry, HumanMessage, HumanSide, SessionRecord, Store, TurnRecord
     from .turn import Parts, TurnState
+    from .webhook import Webhook
 
 log = logging.getLogger(__name__)
+
+LAST_TRY_S = 2.0
+"""Seconds that closing waits for the webhook."""
 
 WATCH_S = 1.0
 """Seconds between two looks for what a reviewer wrote."""
@@ -79,6 +83,8 @@ class SupportAgent:
         self._model, self._store, self._filter = model, store, crisis_filter
         self._output_guard, self._directory, self._copy, self._graph = output_guard, directory, copy, graph
         self._parts: Parts | None = None
+        self._webhook: Webhook | None = None
+        self._delivering: asyncio.Task[None] | None = None
         self._guards: dict[str | None, OutputGuard] = {}
         self.weak_model = not (model or self.settings.model.base_url or self.settings.model.adapter)
         """True for the embedded model without an adapter: it was read answering people who may be in danger, and its
@@ -234,7 +240,9 @@ class SupportAgent:
                 record = self.store.set_country(session_id, code)
             return record, self.store.handoff.of_session(session_id)
 
-        return Session(self, *await asyncio.to_thread(load))
+        session = Session(self, *await asyncio.to_thread(load))
+        self._start_webhook()
+        return session
 
     async def sessions(self) -> Sequence[SessionRecord]:
         """Stored conversations, the newest first."""
@@ -248,8 +256,29 @@ class SupportAgent:
         """Delete a conversation whole: messages, verdicts, crisis events. The audit chain stays valid."""
         await asyncio.to_thread(lambda: self.store.delete(session_id))
 
+    def _start_webhook(self) -> None:
+        """Deliver what the outbox holds behind the conversations, if a webhook is set."""
+        if self.settings.handoff.webhook_url is None or self._delivering is not None:
+            return
+        from .webhook import Webhook
+
+        if webhook := Webhook.from_settings(self.settings.handoff, self.store.outbox):
+            self._webhook, self._delivering = webhook, asyncio.create_task(webhook.run())
+
+    async def _stop_webhook(self) -> None:
+        """One more short try for what the last turn wrote; what is not taken waits for the next start."""
+        if self._delivering is None or self._webhook is None:
+            return
+        self._delivering.cancel()
+        await asyncio.wait([self._delivering])
+        self._delivering = None
+        with suppress(Exception):
+            async with asyncio.timeout(LAST_TRY_S):
+                await self._webhook.deliver()
+
     async def aclose(self) -> None:
         """Close the store."""
+        await self._stop_webhook()
         if self._store is not None:
             await asyncio.to_thread(self._store.close)
 

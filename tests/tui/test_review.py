@@ -24,7 +24,7 @@ from warmline.tui.review.transcript import Heard, highlighted
 COPY = Copy.load()
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 DANGER = "i feel [/] broken and i have the pills next to me"
-SPAN = (25, 49)
+SPAN = (24, 49)
 REPLY = "I'm so glad you told me. Your life matters. Please call 911 now, and go to someone."
 
 
@@ -139,7 +139,7 @@ async def test_the_service_level_is_on_view(store, clock, desk):
     crisis(store)
     clock.now += timedelta(minutes=7)
     async with desk(size=(120, 24)) as here:
-        assert "1 new, oldest 7 min · no look yet · open <5 min 0  <15 min 1  <1 h 0  >1 h 0" in here.screen
+        assert "1 new, oldest 7 min · no look yet · open <5m 0 <15m 1 <1h 0 >1h 0" in here.screen
         clock.now += timedelta(minutes=1)
         await here.read_first()
         await here.until(lambda: "first look 8 min" in here.screen, "the time to the first look")

@@ -19,11 +19,13 @@ def run(settings: Settings, reviewer: str) -> int:
 
     from ...agent.copy import Copy
     from ...agent.store import Store
+    from ...agent.webhook import Webhook
     from .app import ReviewApp
 
-    webhook = settings.handoff.webhook_url is not None
-    with closing(Store.open(settings.store.resolved_url(), webhook=webhook)) as store:
-        app = ReviewApp(store, Copy.load(), reviewer, theme=settings.chat.theme)
+    told = settings.handoff.webhook_url is not None
+    with closing(Store.open(settings.store.resolved_url(), webhook=told)) as store:
+        webhook = Webhook.from_settings(settings.handoff, store.outbox)
+        app = ReviewApp(store, Copy.load(), reviewer, theme=settings.chat.theme, webhook=webhook)
         app.run()
         return app.return_code or 0
 

@@ -23,6 +23,7 @@ from .snippets import load_snippets
 if TYPE_CHECKING:
     from ...agent.copy import Copy
     from ...agent.store import Store
+    from ...agent.webhook import Webhook
 
 
 class ReviewApp(App[None]):
@@ -34,6 +35,7 @@ class ReviewApp(App[None]):
         reviewer: who is at the desk.
         now: the clock for ages.
         every: seconds between two looks into the store.
+        webhook: delivers what the steps at this desk tell another system.
     """
 
     CSS_PATH = "review.tcss"
@@ -55,10 +57,12 @@ class ReviewApp(App[None]):
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
         every: float = 1.0,
+        webhook: Webhook | None = None,
     ) -> None:
         super().__init__()
         self.store, self.copy, self.reviewer = store, copy, reviewer
         self.now, self.monotonic, self.every = now, monotonic, every
+        self._webhook = webhook
         self.snippets = load_snippets()
         self.mine: set[str] = set()
         """Tickets that were taken at this desk."""
@@ -81,6 +85,8 @@ class ReviewApp(App[None]):
 
     def on_mount(self) -> None:
         """A closed window gives back what is in hand, as the key does."""
+        if self._webhook is not None:
+            self.run_worker(self._webhook.run(), group="webhook", exit_on_error=False)
         if not self.is_headless:
             for name in ("SIGTERM", "SIGHUP"):
                 with suppress(NotImplementedError, AttributeError, RuntimeError):

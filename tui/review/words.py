@@ -77,6 +77,10 @@ def ago(time: timedelta) -> str:
     return f"{seconds} s"
 
 
+def _short(time: timedelta) -> str:
+    return ago(time).replace(" min", "m").replace(" ", "")
+
+
 def names(categories: tuple[Category, ...]) -> str:
     """Categories as a person reads them."""
     return ", ".join(category.value.replace("_", " ") for category in categories) or "category not known"
@@ -101,8 +105,8 @@ def service(level: ServiceLevel) -> str:
     """The service level in one line."""
     look = f"first look {ago(level.first_look)}" if level.first_look is not None else "no look yet"
     waits = f"{level.unseen} new" + (f", oldest {ago(level.oldest_unseen)}" if level.oldest_unseen else "")
-    edges = [f"<{ago(age)}" for age in AGES] + [f">{ago(AGES[-1])}"]
-    return f"{waits} · {look} · open " + "  ".join(f"{e} {n}" for e, n in zip(edges, level.by_age, strict=True))
+    edges = [f"<{_short(age)}" for age in AGES] + [f">{_short(AGES[-1])}"]
+    return f"{waits} · {look} · open " + " ".join(f"{e} {n}" for e, n in zip(edges, level.by_age, strict=True))
 
 
 def judged(verdict: Verdict | None, mark: Mark | None) -> str:
