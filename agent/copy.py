@@ -14,11 +14,9 @@ from zlib import crc32
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from ..guards.types import Category, Frozen, RiskLevel, Subject
+from ..guards.types import Category, Frozen, Subject
 
 DATA = Path(__file__).parent / "data" / "copy"
-UNCLEAR = "unclear"
-"""The playbook for a danger without a known category."""
 
 
 class CopyError(ValueError):
@@ -47,7 +45,6 @@ def _text(*, needs: Collection[str] = ()) -> Callable[[str], str]:
 
 
 Text = Annotated[str, AfterValidator(_text())]
-Act = Annotated[str, AfterValidator(_text(needs=("reach", "emergency")))]
 Some = Annotated[tuple[Text, ...], Field(min_length=2)]
 More = Annotated[tuple[Text, ...], Field(min_length=3)]
 
@@ -58,6 +55,8 @@ class Reach(Frozen):
     one: Annotated[str, AfterValidator(_text(needs=("first",)))]
     two: Annotated[str, AfterValidator(_text(needs=("first", "second")))]
     line: Annotated[str, AfterValidator(_text(needs=("say", "name")))]
+    always: Text
+    """Said behind lines that all are free and never close."""
 
 
 class CardTitles(Frozen):
@@ -69,50 +68,11 @@ class CardTitles(Frozen):
     other: Text
 
 
-class Steps(Frozen):
-    """The first two paragraphs of a crisis reply."""
+class SafetyPlan(Frozen):
+    """Headings of the safety plan as text."""
 
-    hear: Some
-    """Takes in what was said."""
-    act: Annotated[tuple[Act, ...], Field(min_length=1)]
-    """What to do, with the lines."""
-
-
-class Playbook(Frozen):
-    """The crisis reply for one category and subject."""
-
-    elevated: Steps
-    imminent: Steps
-    stay: Some
-    """The last paragraph: keeps the talk open."""
-
-
-class BySubject(Frozen):
-    """For the person, and for somebody who worries about another."""
-
-    self: Playbook
-    other: Playbook
-
-
-class ByLevel(Frozen):
-    """For a crisis, and for danger right now."""
-
-    elevated: Some
-    imminent: Some
-
-
-class Again(Frozen):
-    """What is said when the same crisis is met again."""
-
-    self: ByLevel
-    other: ByLevel
-
-
-class Stay(Frozen):
-    """What is said to a calm message while the risk is open."""
-
-    self: More
-    other: Some
+    title: Text
+    steps: Mapping[str, Text]
 
 
 class About(Frozen):
@@ -144,14 +104,9 @@ class Texts(Frozen):
     no_lines: Annotated[str, AfterValidator(_text(needs=("country",)))]
     reach: Reach
     card_title: CardTitles
-    crisis: Mapping[str, BySubject]
-    again: Again
-    stay: Stay
-    stepping_down: More
-    numbers: Annotated[tuple[Act, ...], Field(min_length=2)]
-    new_country: Annotated[
-        tuple[Annotated[str, AfterValidator(_text(needs=("country", "reach", "emergency")))], ...], Field(min_length=1)
-    ]
+    somebody: Text
+    """Whom a worried person writes about, when they did not say."""
+    safety_plan: SafetyPlan
     concern: More
     """Stands before the safety question when no model's words do."""
     safety_question: Mapping[str, Some]
@@ -174,12 +129,7 @@ class Texts(Frozen):
     @model_validator(mode="after")
     def _complete(self) -> Texts:
         categories = {category.value for category in Category}
-        _same("crisis", self.crisis, categories | {UNCLEAR})
         _same("safety_question", self.safety_question, categories | {"other", "any"})
-        for category in (Category.SUICIDE, Category.SELF_HARM):
-            playbook = self.crisis[category].self
-            if min(len(playbook.elevated.hear), len(playbook.imminent.hear), len(playbook.stay)) < 3:
-                raise ValueError(f"crisis.{category}.self needs three variants of hear and of stay")
         if min(len(self.safety_question["suicide"]), len(self.safety_question["any"])) < 6:
             raise ValueError("safety_question.suicide and safety_question.any need six variants each")
         return self
@@ -216,20 +166,6 @@ class Copy:
             problems = (f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors(include_url=False))
             raise CopyError(f"{path}: " + "; ".join(problems)) from None
 
-    def playbook(self, category: Category | None, subject: Subject) -> Playbook:
-        """The crisis reply for ``category``; None gives the one for a danger without a known category."""
-        by_subject = self.texts.crisis[category or UNCLEAR]
-        return by_subject.other if subject is Subject.OTHER else by_subject.self
-
-    def again(self, level: RiskLevel, subject: Subject) -> tuple[str, ...]:
-        """Variants for a crisis that is met again."""
-        by_level = self.texts.again.other if subject is Subject.OTHER else self.texts.again.self
-        return by_level.imminent if level >= RiskLevel.IMMINENT else by_level.elevated
-
-    def stay(self, subject: Subject) -> tuple[str, ...]:
-        """Variants for a calm message while the risk is open."""
-        return self.texts.stay.other if subject is Subject.OTHER else self.texts.stay.self
-
     def safety_question(self, categories: Sequence[Category], *, seed: int = 0, subject: Subject = Subject.SELF) -> str:
         """The one question of a turn that may or may not be a crisis."""
         key = "other" if subject is Subject.OTHER else categories[0].value if categories else "any"
@@ -259,10 +195,6 @@ class Copy:
     def hold(self, *, seed: int = 0) -> str:
         """A check failed: nothing unchecked is said, and a human is within reach."""
         return pick(self.texts.hold, seed, "hold")
-
-    def stepping_down(self, *, seed: int = 0) -> str:
-        """The risk of the conversation has come down again."""
-        return pick(self.texts.stepping_down, seed, "stepping_down")
 
     def notice(self) -> str:
         """Says plainly that this is an AI and cannot call anyone."""
@@ -305,7 +237,7 @@ def choose(variants: Sequence[str], seed: int, key: str, said: Collection[str] =
     """Pick one variant: the same for the same seed, and one that was not ``said`` while there is one.
 
     Returns:
-        The id under which it is remembered and audited, such as ``crisis.suicide.self.elevated.hear.2``, and the text.
+        The id under which it is remembered and audited, such as ``suicide/ask_plan.2``, and the text.
     """
     numbered = [(f"{key}.{number}", text) for number, text in enumerate(variants, start=1)]
     choice = [variant for variant in numbered if variant[0] not in said] or numbered

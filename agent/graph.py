@@ -17,6 +17,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from . import nodes
+from .protocol.graph import protocol_graph
 from .turn import TurnContext, TurnLimits, TurnState
 
 TurnGraph = CompiledStateGraph[TurnState, TurnContext, TurnState, TurnState]
@@ -40,7 +41,7 @@ def build_graph(limits: TurnLimits | None = None) -> StateGraph[TurnState, TurnC
     add(nodes.screen, limits.check_s, destinations=("support", "protocol", "hold", END))
     add(nodes.support, limits.reply_s)
     add(nodes.check, limits.check_s)
-    add(nodes.protocol, limits.check_s)
+    graph.add_node("protocol", protocol_graph(), timeout=limits.check_s, error_handler=nodes.fail_safe)
     add(nodes.hold, limits.check_s, fallback=nodes.last_words)
     add(nodes.deliver, limits.check_s, fallback=nodes.last_words)
 

@@ -17,11 +17,12 @@ from langgraph.types import Command
 from ..guards.clean import clean
 from ..guards.conversation import RiskState, advance
 from ..guards.gate import Passed, gate
-from ..guards.types import RiskLevel, Utterance, Verdict
+from ..guards.types import Category, RiskLevel, Subject, Utterance, Verdict
 from .events import CrisisCardEvent, ReplacedEvent, SentenceEvent, VerdictEvent
 from .model.stream import ModelError, stream_text
 from .prompt import build_messages
-from .protocol.reply import Progress, crisis_reply, help_card
+from .protocol.say import help_card
+from .protocol.state import Progress
 from .turn import HISTORY, TurnContext, TurnState
 
 log = logging.getLogger(__name__)
@@ -58,14 +59,16 @@ async def screen(
     progress = state.get("progress") or Progress()
     verdict = await asyncio.to_thread(context.parts.filter.screen, state["text"], state.get("history", ()))
     before = state.get("risk") or RiskState()
-    risk = before if verdict.error else advance(before, verdict, state["text"], asked=progress.asked)
+    topic = context.parts.playbooks.topics.get(progress.pending or "")
+    denial = topic is not None and topic.denial and not progress.open  # the open protocol takes denials in by itself
+    risk = before if verdict.error else advance(before, verdict, state["text"], asked=denial)
     _write(runtime, VerdictEvent(turn_id=context.turn_id, verdict=verdict, level=risk.level))
     update: dict[str, Any] = {"verdict": verdict, "risk": risk, "progress": progress}
     if context.human:
         return Command(goto=_END, update=update | {"route": "human"})
     if verdict.error:
         return Command(goto="hold", update=update | {"problems": (f"screen:{verdict.error}",)})
-    if risk.level >= RiskLevel.ELEVATED:
+    if risk.level >= RiskLevel.ELEVATED or progress.open:
         return Command(goto="protocol", update=update | {"route": "crisis"})
     if context.hold:
         return Command(goto="hold", update=update | {"problems": ("store",)})
@@ -114,34 +117,13 @@ async def check(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, An
     if problems:
         endings.append(parts.copy.ending(problems, begun=bool(reply.strip()), seed=context.seed))
     progress = state.get("progress") or Progress()
-    if progress.open:  # the risk has come down to where the model may answer again
-        progress = progress.stepped_down()
-        endings.append(parts.copy.stepping_down(seed=context.seed))
     question = _safety_question(state, context)
     if question:
         if not (reply.strip() or endings):
             endings.append(parts.copy.concern(seed=context.seed))
         endings.append(question)
-    progress = progress.model_copy(update={"asked": bool(question)})
+    progress = progress.model_copy(update={"pending": _asked_about(state) if question else None})
     return {"pending": "\n\n".join(endings), "problems": problems, "progress": progress}
-
-
-async def protocol(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
-    """Answer a crisis with vetted words and the lines for the person's country. No model is asked."""
-    context, parts = runtime.context, runtime.context.parts
-    verdict = state.get("verdict")
-    assert verdict is not None
-    answer = crisis_reply(
-        text=state["text"],
-        verdict=verdict,
-        risk=state.get("risk") or RiskState(),
-        country=context.country,
-        directory=parts.directory,
-        copy=parts.copy,
-        progress=state.get("progress") or Progress(),
-        seed=context.seed,
-    )
-    return {"pending": answer.text, "card": answer.card, "progress": answer.progress, "moves": answer.move_ids}
 
 
 async def hold(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
@@ -195,9 +177,29 @@ def last_words(state: TurnState, error: NodeError, runtime: Runtime[TurnContext]
 def _safety_question(state: TurnState, context: TurnContext) -> str | None:
     """The one question a concern turn asks; not twice in a row."""
     progress, verdict = state.get("progress") or Progress(), state.get("verdict")
-    if state.get("route") != "concern" or progress.asked or verdict is None:
+    if state.get("route") != "concern" or progress.pending or verdict is None:
         return None
     return context.parts.copy.safety_question(verdict.categories, seed=context.seed, subject=verdict.subject)
+
+
+SAFETY_TOPICS = {
+    Category.SUICIDE: "thoughts",
+    Category.SELF_HARM: "urge",
+    Category.ABUSE: "safe",
+    Category.NEGLECT: "needs",
+    Category.EATING_DISORDER: "heaviest",
+    Category.PSYCHOSIS: "safe",
+    Category.SUBSTANCE_MISUSE: "safe",
+    Category.VIOLENCE: "act_now",
+}
+"""What the safety question of a concern turn asks about, as the protocol names it: a "no" means what it means there."""
+
+
+def _asked_about(state: TurnState) -> str:
+    verdict = state.get("verdict")
+    if verdict is None or not verdict.categories:
+        return "thoughts"
+    return "they_danger" if verdict.subject is Subject.OTHER else SAFETY_TOPICS[verdict.categories[0]]
 
 
 def _named(part: str, error: str | None) -> tuple[str, ...]:

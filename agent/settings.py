@@ -102,6 +102,8 @@ class GuardSettings(_Section):
 
     lexicons: list[Path] = Field(default_factory=list, examples=[["/etc/warmline/site-lexicon.yaml"]])
     """Further lexicon files, read after the ones that ship."""
+    encoder: str = Field(default="shipped", min_length=1, examples=["shipped", "off", "/srv/encoder"])
+    """The encoder behind the lexicon: ``shipped``, ``off``, or a folder with weights of your own."""
     hotlines: list[Path] = Field(default_factory=list, examples=[["/etc/warmline/our-lines.yaml"]])
     """Further hotline files; an entry with a known id replaces the shipped one."""
     timeout_s: float = Field(default=2.0, gt=0, le=30, examples=[2])

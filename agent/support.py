@@ -100,27 +100,29 @@ class SupportAgent:
         """
         return cls(settings=settings)
 
-    # -- parts, each built at its first use ------------------------------------------------------------------------
+    # -- parts, each built at its first use; looked at before the lock, so that help never waits for the rest to load --
 
     @property
     def copy(self) -> Copy:
         """The words the agent says by itself."""
-        with self._lock:
-            if self._copy is None:
-                from .copy import Copy
+        if self._copy is None:
+            with self._lock:
+                if self._copy is None:
+                    from .copy import Copy
 
-                self._copy = Copy.load()
-            return self._copy
+                    self._copy = Copy.load()
+        return self._copy
 
     @property
     def directory(self) -> Directory:
         """The hotline directory."""
-        with self._lock:
-            if self._directory is None:
-                from ..guards.hotlines import Directory
+        if self._directory is None:
+            with self._lock:
+                if self._directory is None:
+                    from ..guards.hotlines import Directory
 
-                self._directory = Directory.load(self.settings.guards.hotlines)
-            return self._directory
+                    self._directory = Directory.load(self.settings.guards.hotlines)
+        return self._directory
 
     @property
     def store(self) -> Store:
@@ -129,36 +131,37 @@ class SupportAgent:
         Raises:
             StoreError: naming the file, what is wrong with it and what to do.
         """
-        with self._lock:
-            if self._store is None:
-                from .store import Store
+        if self._store is None:
+            with self._lock:
+                if self._store is None:
+                    from .store import Store
 
-                webhook = self.settings.handoff.webhook_url is not None
-                self._store = Store.open(self.settings.store.resolved_url(), webhook=webhook)
-            return self._store
+                    webhook = self.settings.handoff.webhook_url is not None
+                    self._store = Store.open(self.settings.store.resolved_url(), webhook=webhook)
+        return self._store
 
     @property
     def parts(self) -> Parts:
         """What a turn works with."""
-        with self._lock:
-            if self._parts is None:
-                from ..guards.filter import CrisisFilter
-                from ..guards.lexicon import load_lexicon
-                from .model import build_model
-                from .model.stream import Limits
-                from .turn import Parts
+        if self._parts is None:
+            with self._lock:
+                if self._parts is None:
+                    from .model import build_model
+                    from .model.stream import Limits
+                    from .parts import crisis_filter
+                    from .turn import Parts
 
-                settings = self.settings
-                self._parts = Parts(
-                    filter=self._filter or CrisisFilter(load_lexicon(extra=tuple(settings.guards.lexicons))),
-                    output_guard=self._guard_for(None),
-                    model=self._model or build_model(settings.model),
-                    directory=self.directory,
-                    copy=self.copy,
-                    limits=Limits.from_settings(settings.model),
-                    model_meets_concern=not self.weak_model,
-                )
-            return self._parts
+                    settings = self.settings
+                    self._parts = Parts(
+                        filter=self._filter or crisis_filter(settings.guards),
+                        output_guard=self._guard_for(None),
+                        model=self._model or build_model(settings.model),
+                        directory=self.directory,
+                        copy=self.copy,
+                        limits=Limits.from_settings(settings.model),
+                        model_meets_concern=not self.weak_model,
+                    )
+        return self._parts
 
     def parts_for(self, country: str | None) -> Parts:
         """``parts``, with the output guard of ``country``."""
@@ -180,14 +183,15 @@ class SupportAgent:
     @property
     def graph(self) -> TurnGraph:
         """The compiled turn graph."""
-        with self._lock:
-            if self._graph is None:
-                from .graph import compile_graph
-                from .turn import TurnLimits
+        if self._graph is None:
+            with self._lock:
+                if self._graph is None:
+                    from .graph import compile_graph
+                    from .turn import TurnLimits
 
-                limits = TurnLimits(self.settings.guards.timeout_s, self.settings.model.total_s + 10)
-                self._graph = compile_graph(limits)
-            return self._graph
+                    limits = TurnLimits(self.settings.guards.timeout_s, self.settings.model.total_s + 10)
+                    self._graph = compile_graph(limits)
+        return self._graph
 
     @property
     def ready(self) -> bool:
@@ -205,8 +209,8 @@ class SupportAgent:
 
         def load() -> None:
             self.prepare()
-            for country in (None, self.settings.country):
-                self._guard_for(country).warm()
+            self.parts.filter.lexicon.compile()
+            self.parts.output_guard.warm()
             weights = getattr(self.parts.model, "load", None)
             if callable(weights):
                 weights()
@@ -219,7 +223,7 @@ class SupportAgent:
         Args:
             country: ISO 3166-1 alpha-2; None or an unknown one gives the international entries.
         """
-        from .protocol.reply import help_card
+        from .protocol.say import help_card
 
         return help_card(country or self.settings.country, self.directory, self.copy)
 
@@ -570,7 +574,7 @@ class Session:
         """What the store knows of the conversation before this turn."""
         from ..guards.conversation import RiskState
         from ..guards.types import Utterance
-        from .protocol.reply import Progress
+        from .protocol.state import Progress
         from .turn import HISTORY
 
         store = self._agent.store

@@ -15,7 +15,8 @@ from ..guards.types import Utterance, Verdict
 from .copy import Copy
 from .events import CrisisCard, Route
 from .model.stream import Limits
-from .protocol.reply import Progress
+from .protocol.playbook import Playbooks, load_playbooks
+from .protocol.state import Progress
 
 HISTORY = 12
 """Utterances kept in the state: what the model and the filter see of the conversation. Keeps a turn's cost flat."""
@@ -53,6 +54,8 @@ class Parts:
     directory: Directory
     copy: Copy
     limits: Limits = field(default_factory=Limits)
+    playbooks: Playbooks = field(default_factory=load_playbooks)
+    """The crisis protocol: what may be said in a crisis, and when."""
     model_meets_concern: bool = True
     """False for a model too weak to be let near a person who may be in danger: vetted words then stand in its place."""
 

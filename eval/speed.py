@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from ..agent import Session
-    from ..agent.turn import TurnState
+    from ..agent.turn import TurnContext, TurnState
 
 WORDS_100 = (
     "I have been so tired since we moved to the new flat that I can hardly get through the day at work, and my "
@@ -78,6 +78,8 @@ def _imports() -> Iterator[Row]:
 
 
 def _screening() -> Iterator[Row]:
+    from ..agent.parts import crisis_filter
+    from ..agent.settings import GuardSettings
     from ..guards.filter import CrisisFilter
     from ..guards.output import OutputGuard
 
@@ -90,20 +92,37 @@ def _screening() -> Iterator[Row]:
         f"{_median_ms(lambda: lexicon_only.screen(WORDS_100), 500):.3f} ms",
         "< 0.3 ms",
     )
-    yield Row("screen a 1 MB message", f"{_median_ms(lambda: lexicon_only.screen(WORDS_100 * 2000), 1):.0f} ms")
+    whole = crisis_filter(GuardSettings())
+    whole.screen(WORDS_100)
+    words_30 = " ".join(WORDS_100.split()[:30])
+    yield Row(
+        "screen a 30-word message, with the encoder",
+        f"{_median_ms(lambda: whole.screen(words_30), 50):.1f} ms",
+        "< 25 ms",
+    )
+    yield Row(
+        "screen a 100-word message, with the encoder",
+        f"{_median_ms(lambda: whole.screen(WORDS_100), 50):.1f} ms",
+        "< 60 ms",
+    )
+    yield Row(
+        "screen a 1 MB message, lexicon only", f"{_median_ms(lambda: lexicon_only.screen(WORDS_100 * 2000), 1):.0f} ms"
+    )
     yield Row("output guard, one sentence", f"{_median_ms(lambda: guard.check(sentence), 500):.3f} ms")
 
 
 async def _turns() -> list[Row]:
     """CPU of everything but the model, at the first turns and at the last of a long conversation."""
     from ..agent import ScriptedModel, Settings, Store, SupportAgent
+    from ..agent.settings import GuardSettings
     from ..agent.turn import TurnContext
 
     reply = "That sounds like a lot to carry. What would help you most tonight?"
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(f"sqlite:///{Path(folder) / 'bench.db'}")
         model = ScriptedModel(replies=[reply] * (2 * TURNS + 40))
-        agent = SupportAgent(model=model, settings=Settings(), store=store)
+        lexicon_only = Settings(guards=GuardSettings(encoder="off"))  # the encoder has rows of its own
+        agent = SupportAgent(model=model, settings=lexicon_only, store=store)
         await agent.warm_up()
 
         state: TurnState = {"text": ""}
@@ -115,6 +134,8 @@ async def _turns() -> list[Row]:
             state = cast("TurnState", await agent.graph.ainvoke(state, context=context))
             graph.append((process_time() - start) * 1000)
 
+        protocol = await _protocol(context)
+
         session = await agent.open_session(country="US")
         whole = [await _spend(session, f"I had a long day, number {n}.") for n in range(TURNS + 10)]
 
@@ -125,7 +146,7 @@ async def _turns() -> list[Row]:
                 if event.type == "crisis_card":
                     first_card = (perf_counter() - start) * 1000
         await agent.aclose()
-    rows = []
+    rows = [Row("crisis protocol, CPU a turn", f"{statistics.median(protocol):.1f} ms", "< 5 ms")]
     for what, spent, target in (
         ("rails + graph, CPU a turn", graph[10:], "< 5 ms"),
         ("the same with the store", whole[10:], ""),
@@ -137,6 +158,25 @@ async def _turns() -> list[Row]:
             Row("  late to early", f"{late / early:.2f} x", "flat"),
         ]
     return [*rows, Row("crisis message to crisis card, wall", f"{first_card:.1f} ms", "< 50 ms"), _yardstick()]
+
+
+async def _protocol(context: TurnContext) -> list[float]:
+    """CPU of the protocol's own steps, without the guards, over a crisis of many turns."""
+    from ..agent.protocol.graph import protocol_graph
+    from ..guards.types import Category, RiskLevel, Verdict
+
+    graph, spent = protocol_graph(), []
+    opening = Verdict(level=RiskLevel.ELEVATED, categories=(Category.SUICIDE,))
+    said = ("yes", "no plan", "i don't know", "i can't afford it", "my sister", "it's getting worse", "stop asking")
+    state: TurnState = {"text": "i want to die", "verdict": opening}
+    for n in range(TURNS):
+        start = process_time()
+        state = cast("TurnState", await graph.ainvoke(state, context=context))
+        spent.append((process_time() - start) * 1000)
+        state |= {"text": said[n % len(said)], "verdict": Verdict(level=RiskLevel.NONE)}
+        if n % 20 == 19:
+            state |= {"text": "i want to die", "verdict": opening}
+    return spent[10:]
 
 
 def _yardstick() -> Row:

@@ -16,13 +16,15 @@ Decides nothing about a single message: that is the filter's part.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from pydantic import Field
 
 from .canonical import canonical
+from .filter import HISTORY, CrisisFilter
 from .lexicon import Lexicon, load_lexicon
-from .types import Category, Frozen, RiskLevel, Subject, Verdict
+from .types import Category, Frozen, RiskLevel, Subject, Utterance, Verdict
 
 CONCERNS_TO_ELEVATED = 3
 """Concern signals that together are a crisis. A judgement, not a fit: an ordinary bad evening often brings two."""
@@ -110,3 +112,13 @@ def _subject(state: RiskState, verdict: Verdict) -> Subject:
     if state.level > RiskLevel.NONE and state.subject is Subject.SELF:
         return Subject.SELF
     return verdict.subject
+
+
+def follow(texts: Iterable[str], crisis_filter: CrisisFilter) -> Iterator[tuple[Verdict, RiskState]]:
+    """Screen the messages of one person, each after those before it: the verdict and the risk after every message."""
+    state, history = RiskState(), []
+    for text in texts:
+        verdict = crisis_filter.screen(text, history)
+        state = advance(state, verdict, text, lexicon=crisis_filter.lexicon)
+        history = [*history, Utterance(role="user", text=text)][-HISTORY:]
+        yield verdict, state

@@ -162,11 +162,12 @@ class OnnxEncoder:
 
     def scores(self, text: str) -> WindowedScores:
         """Scores for one message of any length, the empty one included."""
-        windows, complete = self._windows(encoder_text(text))
+        plain = encoder_text(text)
+        windows, complete = self._windows(plain)
         if not windows:
             return WindowedScores(crisis=0.0, levels=_NOTHING, mean=0.0, windows=0, complete=True)
         logits, said = self._run(windows)
-        return self._read(windows, logits, said, complete)
+        return self._read(plain, windows, logits, said, complete)
 
     def scores_batch(self, texts: Iterable[str]) -> list[WindowedScores]:
         """``scores`` for texts that have nothing to do with each other."""
@@ -218,7 +219,9 @@ class OnnxEncoder:
         logits, said = self._session.run(["logits", "evidence"], {"input_ids": ids, "attention_mask": mask})
         return logits, said
 
-    def _read(self, windows: Sequence[_Window], logits: np.ndarray, said: np.ndarray, complete: bool) -> WindowedScores:
+    def _read(
+        self, text: str, windows: Sequence[_Window], logits: np.ndarray, said: np.ndarray, complete: bool
+    ) -> WindowedScores:
         import numpy as np
 
         scale = self.calibration
@@ -238,12 +241,13 @@ class OnnxEncoder:
             mean=sum(crisis) / len(crisis),
             windows=len(windows),
             complete=complete,
-            span=_strongest(windows[top].offsets, said[top, 1 : 1 + len(windows[top].offsets)]),
+            span=_strongest(text, windows[top].offsets, said[top, 1 : 1 + len(windows[top].offsets)]),
         )
 
 
-def _strongest(offsets: Sequence[tuple[int, int]], said: np.ndarray) -> tuple[int, int]:
-    """The run of tokens with the most evidence for a crisis; tokens below the average count against the run."""
+def _strongest(text: str, offsets: Sequence[tuple[int, int]], said: np.ndarray) -> tuple[int, int]:
+    """The run of tokens with the most evidence for a crisis, widened to whole words; tokens below the average count
+    against the run."""
     best, best_sum, start, total = (0, 0), 0.0, 0, 0.0
     level = float(said.mean())
     for i, value in enumerate(said):
@@ -252,7 +256,11 @@ def _strongest(offsets: Sequence[tuple[int, int]], said: np.ndarray) -> tuple[in
         total += float(value) - level
         if total > best_sum:
             best, best_sum = (start, i), total
-    return offsets[best[0]][0], offsets[best[1]][1]
+    first, last = offsets[best[0]][0], offsets[best[1]][1]
+    # A word has an end; a megabyte without spaces has none worth the search.
+    first = next((i for i in range(first, max(0, first - 60), -1) if text[i - 1].isspace()), max(0, first - 60))
+    last = next((i for i in range(last, min(len(text), last + 60)) if text[i].isspace()), min(len(text), last + 60))
+    return first, last
 
 
 def save_calibration(calibration: Calibration, folder: Path = SHIPPED) -> None:

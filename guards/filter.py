@@ -175,9 +175,29 @@ class CrisisFilter:
             more += [f for f in _combined(self.lexicon.combinations, both) if f.token >= 0]
         return more
 
+    def _literal(self, text: str) -> str | None:
+        """``text`` in canonical form without its idioms; None when there are none, or nothing else."""
+        whole = canonical(text).text
+        spans = sorted(
+            reading.span(scope.start, scope.end)
+            for reading in self.lexicon.read(whole)
+            for scope in self.lexicon.scopes(reading, self.lexicon.places(reading))
+            if scope.kind == "idiom"
+        )
+        if not spans:
+            return None
+        kept, at = [], 0
+        for start, end in spans:
+            kept.append(whole[at : max(at, start)])
+            at = max(at, end)
+        return " ".join("".join([*kept, whole[at:]]).split()) or None
+
     def _fused(self, text: str, verdict: Verdict, encoder: Encoder) -> Verdict:
         try:
             scores = encoder.scores(text)
+            # Figures of speech are what a small network takes literally; without them it may see a calm sentence.
+            if not verdict.evidence and scores.crisis >= self.thresholds.concern and (rest := self._literal(text)):
+                scores = encoder.scores(rest)
         except Exception as error:
             if verdict.crisis:  # the crisis reply is safer than the hold reply, and needs no encoder
                 return verdict

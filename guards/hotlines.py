@@ -365,13 +365,15 @@ class Directory:
         has_lines = any(LineTopic.EMERGENCY not in line.topics for line in here)
         return (*here, *([] if has_lines else self._by_country.get(INTERNATIONAL, [])))
 
-    def countries(self) -> tuple[str, ...]:
-        """Codes of the countries with lines of their own, by code."""
+    def countries(self, *, with_emergency: bool = False) -> tuple[str, ...]:
+        """Codes of the countries with lines of their own, by code; with ``with_emergency`` also of those whose
+        emergency number is all that is known."""
         return tuple(
             sorted(
                 code
                 for code, lines in self._by_country.items()
-                if code != INTERNATIONAL and any(LineTopic.EMERGENCY not in line.topics for line in lines)
+                if code != INTERNATIONAL
+                and (with_emergency or any(LineTopic.EMERGENCY not in line.topics for line in lines))
             )
         )
 

@@ -175,32 +175,42 @@ class Match:
 class _Pattern:
     kind: Kind
     nodes: Sequence
-    needs: tuple[int, ...]
-    """Features, in the order of the pattern; the rarest first in ``rarest``."""
+    needs: frozenset[int]
+    """Features that all have to be there."""
     rarest: int
+    """The one of them that is rarest in English: matches are looked for around it."""
     reach: int
     rule: Rule | Cue | None
     category: Category | None
     _compiled: re.Pattern[str] | None = None
 
-    def find(self, reading: Reading, places: Mapping[int, list[int]]) -> Iterator[Match]:
-        """The matches, looked for only around the rarest word that is needed."""
-        if not all(need in places for need in self.needs):
-            return
+    def find(self, reading: Reading, places: Mapping[int, list[int]]) -> list[Match]:
+        """The matches in a reading where every need is met somewhere."""
         # Compiled when first needed: most of the patterns are ruled out for most texts, and loading stays quick.
         compiled = self._compiled or self.compile()
-        text, starts, last = reading.text, reading.starts, len(reading.starts) - 1
+        starts, last, reach = reading.starts, len(reading.starts) - 2, self.reach
+        others = [places[need] for need in self.needs if need != self.rarest]
         stretches: list[tuple[int, int]] = []
         for at in places[self.rarest]:
-            low, high = max(at - self.reach, 0), min(at + self.reach, last - 1)
-            if all(_any_between(places[need], low, high) for need in self.needs):
+            low = at - reach if at > reach else 0
+            high = at + reach if at + reach < last else last
+            for other in others:
+                i = bisect_left(other, low)
+                if i == len(other) or other[i] > high:
+                    break
+            else:
                 if stretches and low <= stretches[-1][1]:
                     low = stretches.pop()[0]
                 stretches.append((low, high))
-        for low, high in stretches:
-            for m in compiled.finditer(text, starts[low] - 1, starts[high + 1]):
-                who = m["who"] if "who" in compiled.groupindex else None
-                yield Match(self.kind, m.start(), m.end(), self.rule, self.category, who.strip() if who else None)
+        return [
+            self._match(found)
+            for low, high in stretches
+            for found in compiled.finditer(reading.text, starts[low] - 1, starts[high + 1])
+        ]
+
+    def _match(self, found: re.Match[str]) -> Match:
+        who = found["who"] if "who" in found.re.groupindex else None
+        return Match(self.kind, found.start(), found.end(), self.rule, self.category, who.strip() if who else None)
 
     def compile(self) -> re.Pattern[str]:
         """The regular expression, made once."""
@@ -222,10 +232,11 @@ class _Index:
 
     def find(self, reading: Reading, places: Mapping[int, list[int]], skip: Set[str] = frozenset()) -> list[Match]:
         found: list[Match] = []
-        for feature in places.keys() & self._by_feature.keys():
+        present = frozenset(places)
+        for feature in present & self._by_feature.keys():
             for pattern in self._by_feature[feature]:
-                if not (skip and pattern.rule and pattern.rule.id in skip):
-                    found.extend(pattern.find(reading, places))
+                if pattern.needs <= present and not (skip and pattern.rule and pattern.rule.id in skip):
+                    found += pattern.find(reading, places)
         found.sort(key=_place_of)
         return found
 
@@ -419,7 +430,7 @@ class Lexicon:
             rarest = min(needs, key=lambda words: (max(map(self._frequency_of, words)), len(words)))
             ids = self._feature_ids
             numbers = tuple(ids.setdefault(words, len(ids)) for words in needs)
-            patterns.append(_Pattern(kind, nodes, numbers, ids[rarest], longest(nodes), rule, category))
+            patterns.append(_Pattern(kind, nodes, frozenset(numbers), ids[rarest], longest(nodes), rule, category))
         if not patterns:
             raise LexiconError(f"{place()}: no pattern given")
         return patterns
@@ -454,13 +465,13 @@ _SCOPE_KINDS: dict[str, Kind] = {
 }
 
 
-def _any_between(places: list[int], low: int, high: int) -> bool:
-    i = bisect_left(places, low)
-    return i < len(places) and places[i] <= high
-
-
 def _any(patterns: Iterable[_Pattern], texts: list[tuple[Reading, dict[int, list[int]]]]) -> bool:
-    return any(next(pattern.find(*placed), None) for pattern in patterns for placed in texts)
+    return any(
+        pattern.find(reading, places)
+        for pattern in patterns
+        for reading, places in texts
+        if pattern.needs <= places.keys()
+    )
 
 
 def _place_of(match: Match) -> tuple[int, int]:

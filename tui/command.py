@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from .commands import ask, audit, bench, chat, data, doctor, hotlines, models, review, screen
+from .commands import ask, audit, bench, chat, data, doctor, guards, hotlines, models, protocol, review, screen
+from .commands import eval as evaluate
 
 app = typer.Typer(
     name="warmline",
@@ -47,6 +48,9 @@ app.add_typer(models.app, name="models")
 app.add_typer(hotlines.app, name="hotlines")
 app.add_typer(data.app, name="data")
 app.add_typer(audit.app, name="audit")
+app.add_typer(guards.app, name="guards")
+app.add_typer(evaluate.app, name="eval")
+app.add_typer(protocol.app, name="protocol")
 app.command(name="bench")(bench.bench)
 app.command(name="doctor")(doctor.doctor)
 

@@ -88,10 +88,20 @@ def read_glosses(path: Path) -> list[Message]:
 
 
 def read_corpus(folder: Path = HERE, language: str = "en") -> list[Message]:
-    """Every message of ``folder/*.jsonl`` in one language, duplicates dropped, files in the order of their names."""
+    """Every message of ``folder/*.jsonl`` in one language, duplicates dropped, files in the order of their names.
+
+    Raises:
+        FileNotFoundError: when the folder holds no messages; the wheel ships none.
+        ValueError: for a wrong line, see ``read_file``.
+    """
+    paths = sorted(folder.glob("*.jsonl"))
+    if not paths:
+        raise FileNotFoundError(
+            f"no *.jsonl in {folder}: work in a checkout of the repository, or give --corpus FOLDER"
+        )
     seen: set[str] = set()
     messages = []
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in paths:
         if path.stem.startswith("dialogues"):
             continue
         found = read_file(path)

@@ -19,7 +19,7 @@ import numpy as np
 from ..encoder import SHIPPED, Calibration, OnnxEncoder
 from ..filter import CrisisFilter
 from ..types import RiskLevel
-from .corpus import CATEGORIES, HERE, Message, read_corpus
+from .corpus import CATEGORIES, HERE, Message, read_corpus, read_file
 
 HELD_OUT = HERE / "held_out"
 """Predictions for held-out authors, one file a fold, written by ``calibrate``."""
@@ -266,6 +266,19 @@ def elsewhere(encoder: OnnxEncoder, cssrs: Path | None, counselchat: Path | None
     return "\n\n".join(parts)
 
 
+def languages(encoder: OnnxEncoder, messages: Sequence[Message]) -> str:
+    """What the shipped network does with languages it was not trained for; it has seen their English glosses."""
+    limit = encoder.thresholds.crisis
+    scores = np.array([encoder.scores(m.text).crisis for m in messages])
+    crisis = np.array([m.crisis for m in messages])
+    spoken = len({m.language for m in messages})
+    return (
+        f"{len(messages)} messages in {spoken} other languages: AUC {auc(scores, crisis):.3f}, "
+        f"sensitivity {share(int((scores[crisis] >= limit).sum()), int(crisis.sum()))}, "
+        f"specificity {share(int((scores[~crisis] < limit).sum()), int((~crisis).sum()))}."
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry of ``warmline guards evaluate --encoder``: prints the figures; ``--card`` writes them into the card."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -281,8 +294,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not predictions:
         options.error(f"no predictions in {chosen.held_out}: run warmline.guards.training.calibrate on a held-out run")
     text = report(predictions, encoder.calibration)
+    text += "\n\n### Other languages and sources (the shipped network)"
+    if foreign := [m for path in sorted(chosen.corpus.glob("*.jsonl")) for m in read_file(path) if m.language != "en"]:
+        text += "\n\n" + languages(encoder, foreign)
     if other := elsewhere(encoder, chosen.cssrs, chosen.counselchat):
-        text += "\n\n### Other sources (the shipped network)\n\n" + other
+        text += "\n\n" + other
     print(text)
     if chosen.card:
         begin, end = "<!-- figures: begin -->", "<!-- figures: end -->"

@@ -10,10 +10,22 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 from warmline.agent.copy import DATA, Copy, CopyError, choose, pick
-from warmline.guards.types import Category, RiskLevel, Subject
+from warmline.agent.protocol.playbook import Kind, load_playbooks
+from warmline.agent.protocol.say import finders
+from warmline.guards.output import OutputGuard
+from warmline.guards.types import Category, Subject
 
 COPY = Copy.load()
-FILLED = {"reach": "You can call this line.", "emergency": "999", "country": "France"}
+PLAYBOOKS = load_playbooks()
+FILLED = {
+    "reach": "You can call this line.",
+    "emergency": "999",
+    "country": "France",
+    "finder": "A doctor can help you find one.",
+    "reflect": "losing your job",
+    "who": "your friend",
+    "plan": "",
+}
 
 
 def walk(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -30,7 +42,14 @@ def walk(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 TEXTS = {path: text for path, text in walk(COPY.texts) if path != ".language" and not path.startswith(".reach")}
-IMMINENT = {path: text for path, text in TEXTS.items() if ".imminent.act" in path}
+MOVES = {f"{m.id}.{n}": text for m in PLAYBOOKS.by_id.values() for n, text in enumerate(m.texts, start=1)}
+TEXTS |= MOVES | {f"finders.{code}": text for code, text in finders().items()}
+IMMINENT = {
+    f"{move.id}.{n}": text
+    for move in PLAYBOOKS.by_id.values()
+    for n, text in enumerate(move.texts, start=1)
+    if move.kind is Kind.ACT and "level:imminent" in move.written
+}
 
 
 def syllables(word: str) -> int:
@@ -118,6 +137,12 @@ def test_the_rule_catches(rule: str, text: str) -> None:
     assert breaks(rule, text)
 
 
+def test_the_guard_that_stands_over_the_model_lets_every_text_of_the_playbooks_through() -> None:
+    guard = OutputGuard()
+    found = {path: guard.check(text.format(**FILLED | {"reach": "You can talk to somebody."}), whole=True) for path, text in MOVES.items()}
+    assert {path: verdict.problems for path, verdict in found.items() if verdict.problems} == {}
+
+
 @pytest.mark.parametrize("text", [pytest.param(t, id=p) for p, t in IMMINENT.items()])
 class TestDangerRightNow:
     def test_says_whom_to_call(self, text: str) -> None:
@@ -125,7 +150,7 @@ class TestDangerRightNow:
         assert "{reach}" in text
 
     def test_says_to_be_with_someone(self, text: str) -> None:
-        assert re.search(r"\b(?:with (?:you|someone|them)|stay with|near them|other people)\b", text, re.IGNORECASE)
+        assert re.search(r"\b(?:with (?:you|someone|them|a person)|stay with|near (?:them|others)|beside them|other people|alone)\b", text, re.IGNORECASE)
 
     def test_says_to_get_away_from_the_danger(self, text: str) -> None:
         assert re.search(r"\b(?:distance|away|out of reach|safer place)\b", text)
@@ -134,41 +159,48 @@ class TestDangerRightNow:
         assert re.findall(r"^(\d)\.", text, re.MULTILINE) == ["1", "2", "3"]
 
 
-@pytest.mark.parametrize("category", list(Category))
-@pytest.mark.parametrize("subject", list(Subject))
-def test_every_crisis_reply_leaves_the_talk_open(category: Category, subject: Subject) -> None:
-    stay = COPY.playbook(category, subject).stay
-    assert all("?" in text or "Tell me" in text or "Keep writing" in text for text in stay)
-
-
 def test_eating_disorder_copy_talks_neither_of_numbers_nor_of_weight() -> None:
-    texts = " ".join(text for path, text in TEXTS.items() if "eating_disorder" in path)
+    texts = " ".join(text for path, text in TEXTS.items() if path.startswith("eating_disorder/"))
     assert not re.search(r"\b(?:weight|weigh|calori|kilo|pound|kg|bmi|thin|fat|slim|size|diet|eat more)\b", texts, re.I)
     assert not re.search(r"\d", re.sub(r"^\d\.", "", texts, flags=re.MULTILINE))
 
 
 def test_psychosis_copy_neither_argues_nor_agrees() -> None:
-    texts = " ".join(text for path, text in TEXTS.items() if ".crisis.psychosis.self" in path)
+    texts = " ".join(text for path, text in TEXTS.items() if path.startswith("psychosis/"))
     assert not re.search(
         r"not real|imagin|delusion|hallucinat|isn't true|I believe you|they are after|paranoi", texts, re.I
     )
 
 
 def test_abuse_copy_minds_that_the_device_may_be_watched() -> None:
-    playbook = COPY.playbook(Category.ABUSE, Subject.SELF)
-    assert all("phone or computer" in text for text in playbook.elevated.act)
-    assert all("see this screen" in text for text in playbook.imminent.act)
+    moves = PLAYBOOKS.by_id
+    assert all("phone or computer" in text for text in moves["abuse/act"].texts)
+    assert all("see this screen" in text for text in moves["abuse/act_now"].texts)
 
 
 def test_abuse_copy_never_tells_to_face_the_abuser() -> None:
-    texts = " ".join(text for path, text in TEXTS.items() if ".crisis.abuse" in path)
+    texts = " ".join(text for path, text in TEXTS.items() if path.startswith("abuse/"))
     assert not re.search(r"\bconfront|stand up to|talk to (?:him|her|the person who)|leave (?:him|her)\b", texts, re.I)
 
 
-@pytest.mark.parametrize("category", list(Category))
-def test_copy_for_someone_else_says_they_them_and_not_you_are_at_risk(category: Category) -> None:
-    playbook = COPY.playbook(category, Subject.OTHER)
-    assert all(re.search(r"\b(?:they|them|their|someone|person|anyone)\b", text) for text in playbook.imminent.act)
+def test_copy_for_someone_else_says_they_them_and_not_you_are_at_risk() -> None:
+    texts = [text for path, text in IMMINENT.items() if path.startswith("third_party/")]
+    assert all(re.search(r"\b(?:they|them|their|someone|person|anyone)\b", text) for text in texts)
+
+
+LEADS = r"\byou(?:'re| are) not\b|aren't|don't want to|won't you|\bright\?|surely|\bnot\b.*\bare you\?|promise"
+
+
+def test_no_question_about_danger_leads() -> None:
+    asked = [(path, text) for path, text in MOVES.items() if PLAYBOOKS.by_id[path.rpartition(".")[0]].kind is Kind.ASK]
+    assert len(asked) > 150
+    assert [path for path, text in asked if re.search(LEADS, text, re.IGNORECASE)] == []
+
+
+def test_the_question_about_suicide_names_it() -> None:
+    asked = [text for move in PLAYBOOKS.by_id.values() if move.asks == "thoughts" for text in move.texts]
+    named = r"suicid|end(?:ing)? your(?: own)? life|not wanting to be alive|to die|dying|think about dying"
+    assert [text for text in asked if not re.search(named, text)] == []
 
 
 def test_the_direct_question_does_not_lead() -> None:
@@ -241,9 +273,6 @@ class TestEndings:
         question = COPY.safety_question((Category.ABUSE, Category.SUICIDE), seed=1)
         assert question in COPY.texts.safety_question["abuse"]
 
-    def test_imminent_again_is_more_urgent_than_elevated_again(self) -> None:
-        assert COPY.again(RiskLevel.IMMINENT, Subject.SELF) != COPY.again(RiskLevel.ELEVATED, Subject.SELF)
-
 
 class TestBrokenFile:
     @pytest.mark.parametrize(
@@ -253,7 +282,6 @@ class TestBrokenFile:
             ("  one: You can {first}.", "  one: You can {frist}.", "reach.one: .*frist"),
             ("empty: I did", "emptied: I did", "empty: Field required"),
             ("  neglect:\n    - Do you", "  negligence:\n    - Do you", "safety_question has unknown or missing keys"),
-            ("call {emergency}. It can", "call 911. It can", "crisis.suicide.self.elevated.act.0: .*emergency"),
         ],
     )
     def test_the_error_names_the_file_and_the_key(self, tmp_path: Path, old: str, new: str, told: str) -> None:

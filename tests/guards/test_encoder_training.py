@@ -69,6 +69,11 @@ def test_a_wrong_line_is_named_with_file_and_number(tmp_path: Path, line: str) -
         read_file(path)
 
 
+def test_a_folder_without_messages_says_where_they_are(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="checkout"):
+        read_corpus(tmp_path)
+
+
 def test_an_unknown_author_cannot_be_held_out(corpus: list[Message]) -> None:
     with pytest.raises(ValueError, match="nobody"):
         by_author(corpus, ["nobody"])

@@ -96,7 +96,7 @@ def test_a_bad_setting_ends_with_code_2_and_a_good_value() -> None:
     run = warmline("doctor", WARMLINE_MODEL__TEMPERATURE="hot")
     assert run.returncode == 2
     assert "WARMLINE_MODEL__TEMPERATURE" in run.stderr
-    assert "0.6" in run.stderr
+    assert "A good value: 0.3" in run.stderr
 
 
 def test_an_unknown_country_ends_with_code_2() -> None:
@@ -216,3 +216,47 @@ def test_the_checked_in_docs_are_what_the_code_says() -> None:
 def test_the_version_is_the_project_s() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert warmline("--version").stdout.strip() == f"warmline {project['version']}"
+
+
+def test_screen_follows_a_dialogue_in_context(tmp_path: Path) -> None:
+    file = tmp_path / "dialogues.jsonl"
+    turns = [{"text": "nice weather today"}, {"text": CRISIS}, {"text": "forget it, jk"}]
+    file.write_text(json.dumps({"id": "d1", "turns": turns}) + "\n")
+    row = json.loads(warmline("screen", "--dialogues", str(file), "--json").stdout)
+    assert [turn["level"] for turn in row["turns"]] == ["none", "imminent", "imminent"]
+    assert row["level"] == "imminent"
+
+
+def test_screen_judges_replies(tmp_path: Path) -> None:
+    file = tmp_path / "replies.jsonl"
+    good, bad = "That sounds like a lot to carry.", "You should stop your medication today."
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in (good, bad)))
+    rows = [json.loads(line) for line in warmline("screen", "--replies", str(file)).stdout.splitlines()]
+    assert [row["safe"] for row in rows] == [True, False]
+    assert rows[1]["problems"] == ["medication_change"]
+
+
+def test_screen_gives_the_same_with_several_processes(tmp_path: Path) -> None:
+    file = tmp_path / "texts.jsonl"
+    file.write_text("".join(json.dumps({"id": n, "text": f"day {n} was long"}) + "\n" for n in range(20)))
+    rows = [json.loads(line) for line in warmline("screen", "--file", str(file), "--jobs", "2").stdout.splitlines()]
+    assert [row["id"] for row in rows] == list(range(20))
+
+
+def test_the_encoder_can_be_turned_off() -> None:
+    run = warmline("screen", "my day was long", "--json", WARMLINE_GUARDS__ENCODER="off")
+    assert json.loads(run.stdout)["scores"] == {}
+
+
+def test_a_missing_encoder_folder_is_named(tmp_path: Path) -> None:
+    run = warmline("screen", "my day was long", WARMLINE_GUARDS__ENCODER=str(tmp_path))
+    assert run.returncode == 1
+    assert str(tmp_path) in run.stderr
+
+
+def test_a_store_that_cannot_be_opened_still_shows_who_to_talk_to(tmp_path: Path) -> None:
+    broken = tmp_path / "w.db"
+    broken.write_bytes(b"this was a database once")
+    run = warmline("ask", CRISIS, "--country", "US", WARMLINE_STORE__URL=f"sqlite:///{broken}")
+    assert run.returncode == 1
+    assert "988" in run.stderr

@@ -135,12 +135,12 @@ class ChatApp(App[None]):
         """The directory before all else: help must never wait for a model."""
 
         def read() -> Countries:
-            from ...agent.protocol.reply import help_card
+            from ...agent.protocol.say import help_card
 
             # Kept here, because the agent locks itself while it loads, and help waits for nothing.
             directory, copy = self.agent.directory, self.agent.copy
             self._lines = lambda country: help_card(country, directory, copy)
-            return [(code, directory.country_name(code)) for code in directory.countries()]
+            return [(code, directory.country_name(code)) for code in directory.countries(with_emergency=True)]
 
         try:
             self._countries = await asyncio.to_thread(read)

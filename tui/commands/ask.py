@@ -12,6 +12,7 @@ import typer
 from ._options import Country, Json, load_settings
 
 if TYPE_CHECKING:
+    from ...agent import Session, SupportAgent
     from ...agent.events import CrisisCard, Event
     from ...agent.settings import Settings
 
@@ -49,7 +50,7 @@ async def _converse(settings: Settings, turns: Iterable[str], *, as_json: bool) 
     failed = False
     agent = SupportAgent.from_settings(settings)
     try:
-        session = await agent.open_session()
+        session = await _open(agent)
         for text in turns:
             async for event in session.send(text.rstrip("\n")):
                 failed |= event.type == "failed"
@@ -57,6 +58,17 @@ async def _converse(settings: Settings, turns: Iterable[str], *, as_json: bool) 
     finally:
         await agent.aclose()
     return int(failed)
+
+
+async def _open(agent: SupportAgent) -> Session:
+    """A new session; where it cannot be stored, whoever asks still sees who to talk to before the error is told."""
+    from ...agent import StoreError
+
+    try:
+        return await agent.open_session()
+    except StoreError:
+        print(card_text(agent.hotlines(None)), file=sys.stderr)
+        raise
 
 
 def as_text(event: Event) -> str:

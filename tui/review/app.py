@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
+from zlib import crc32
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -99,7 +100,7 @@ class ReviewApp(App[None]):
 
     def release(self, ticket_id: str) -> None:
         """Give a talk back to the agent. Blocking."""
-        self.store.handoff.release(ticket_id, self.reviewer, self.copy.human_left(seed=len(ticket_id)))
+        self.store.handoff.release(ticket_id, self.reviewer, self.copy.human_left(seed=crc32(ticket_id.encode())))
         self.mine.discard(ticket_id)
 
     async def action_quit(self) -> None:

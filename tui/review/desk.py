@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from zlib import crc32
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -256,7 +257,7 @@ class Desk(Screen[None]):
 
     async def _take(self, ticket_id: str) -> None:
         app = self.review
-        arrived = app.copy.human_arrived(seed=len(ticket_id))
+        arrived = app.copy.human_arrived(seed=crc32(ticket_id.encode()))
         await asyncio.to_thread(app.store.handoff.take, ticket_id, app.reviewer, arrived)
         app.mine.add(ticket_id)
         self._reading = ticket_id
@@ -305,7 +306,7 @@ class Desk(Screen[None]):
         outcome = await app.push_screen_wait(Choice(words.OUTCOME, choices))
         if outcome is None:
             return
-        left = app.copy.human_left(seed=len(ticket_id))
+        left = app.copy.human_left(seed=crc32(ticket_id.encode()))
         await asyncio.to_thread(app.store.handoff.close, ticket_id, app.reviewer, Outcome(outcome), left)
         app.mine.discard(ticket_id)
         await self.look()

@@ -1,0 +1,56 @@
+"""Which lines a person gets: those of the directory, in the order that fits who they are and how they can reach them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from ...guards.hotlines import WRITTEN, Audience, Directory, Hotline, LineTopic
+from ...guards.types import Category, RiskLevel
+
+MOST = 4
+SILENT = frozenset({"deaf", "cannot_speak"})
+"""Flags of people who need a line that is written to."""
+
+
+def lines_for(
+    directory: Directory,
+    country: str | None,
+    categories: Iterable[Category],
+    level: RiskLevel,
+    flags: Collection[str],
+) -> tuple[Hotline, ...]:
+    """The lines to offer, best first; never empty. A young person gets a line for the young, who cannot speak one to
+    write to."""
+    categories = tuple(dict.fromkeys(categories))
+    lines = list(directory.lines(country, categories, level, MOST))
+    if "minor" in flags and country:
+        young = [
+            line
+            for line in directory.all_lines(country)
+            if Audience.CHILDREN in line.audience and LineTopic.EMERGENCY not in line.topics and line.country == country
+        ]
+        young.sort(key=lambda line: (not line.always_open, not line.checked))
+        lines = [*lines[:1], *[line for line in young[:1] if line not in lines[:1]], *lines[1:]]
+    if SILENT & set(flags):
+        if not any(line.written for line in lines):
+            lines += [line for line in directory.all_lines(country) if line.written]
+        lines.sort(key=lambda line: not line.written)
+    return tuple(dict.fromkeys(lines))[:MOST]
+
+
+def said_lines(lines: Sequence[Hotline], flags: Collection[str] = ()) -> tuple[Hotline, ...]:
+    """The two lines named in the text: the best one, and one to write to where the best must be spoken to."""
+    first, *rest = lines
+    if "minor" in flags and rest and Audience.CHILDREN in rest[0].audience:
+        return (first, rest[0])
+    written = (line for line in rest if line.writes_first and not first.writes_first)
+    return (first, *[next(written, None) or line for line in rest[:1]])
+
+
+def how(line: Hotline, flags: Collection[str] = ()) -> str:
+    """How to reach a line, in a few words: in writing for who cannot speak."""
+    if SILENT & set(flags):
+        for contact in line.contacts:
+            if contact.method in WRITTEN:
+                return contact.say
+    return line.say

@@ -1,0 +1,53 @@
+"""``warmline guards``: train the crisis encoder again, choose its thresholds, print its figures."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(help="Train, calibrate and evaluate the crisis encoder.", no_args_is_help=True)
+_PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+"""The options are those of the training modules, which explain themselves."""
+
+
+@app.command(context_settings=_PASSED_ON)
+def train(context: typer.Context) -> None:
+    """Fine-tune the encoder on the corpus; goes on where an earlier run stopped. Needs the extra `finetune`.
+
+    Example: warmline guards train --hold-out f2,f4,f6,g1 --epochs 4 --run build/fold
+    """
+    from ...guards.training.train import main
+
+    raise typer.Exit(main(context.args))
+
+
+@app.command(context_settings=_PASSED_ON)
+def export(context: typer.Context) -> None:
+    """Turn trained networks into one ONNX int8 file.
+
+    Example: warmline guards export build/final/network.pt
+    """
+    from ...guards.training.export import main
+
+    raise typer.Exit(main(context.args))
+
+
+@app.command(context_settings=_PASSED_ON)
+def calibrate(context: typer.Context) -> None:
+    """Choose thresholds on authors that the network has not seen.
+
+    Example: warmline guards calibrate --specificity 0.95
+    """
+    from ...guards.training.calibrate import main
+
+    raise typer.Exit(main(context.args))
+
+
+@app.command(context_settings=_PASSED_ON)
+def evaluate(context: typer.Context) -> None:
+    """Print the figures of the model card, with intervals.
+
+    Example: warmline guards evaluate --card docs/crisis-encoder-card.md
+    """
+    from ...guards.training.evaluate import main
+
+    raise typer.Exit(main(context.args))
