@@ -41,7 +41,8 @@ def build_graph(limits: TurnLimits | None = None) -> StateGraph[TurnState, TurnC
     add(nodes.screen, limits.check_s, destinations=("support", "protocol", "hold", END))
     add(nodes.support, limits.reply_s)
     add(nodes.check, limits.check_s)
-    graph.add_node("protocol", protocol_graph(), timeout=limits.check_s, error_handler=nodes.fail_safe)
+    fail_safe: Any = nodes.fail_safe  # LangGraph's types know no handler that is also given the error
+    graph.add_node("protocol", protocol_graph(), timeout=limits.check_s, error_handler=fail_safe)
     add(nodes.hold, limits.check_s, fallback=nodes.last_words)
     add(nodes.deliver, limits.check_s, fallback=nodes.last_words)
 
