@@ -41,7 +41,7 @@ def build_graph(limits: TurnLimits | None = None) -> StateGraph[TurnState, TurnC
     add(nodes.screen, limits.check_s, destinations=("support", "protocol", "hold", END))
     add(nodes.support, limits.reply_s)
     add(nodes.check, limits.check_s)
-    fail_safe: Any = nodes.fail_safe  # LangGraph's types know no handler that is also given the error
+    fail_safe: Any = nodes.fail_safe  # LangGraph declares less than an error handler may take
     graph.add_node("protocol", protocol_graph(), timeout=limits.check_s, error_handler=fail_safe)
     add(nodes.hold, limits.check_s, fallback=nodes.last_words)
     add(nodes.deliver, limits.check_s, fallback=nodes.last_words)

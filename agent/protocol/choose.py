@@ -15,7 +15,7 @@ from ...guards.types import Category, RiskLevel, Subject, Verdict
 from .lines import lines_for, said_lines
 from .playbook import AGENDA, Kind, Move, Playbook, Playbooks
 from .state import HISTORY, Answer, Progress
-from .understand import Heard
+from .understand import Heard, exchanges
 
 MOST_PLAN_WORDS = 240
 """Characters of a safety-plan answer that are kept."""
@@ -81,9 +81,7 @@ def choose(
     progress, moment = _take_in(playbooks, before, heard, verdict, risk, text)
     country = country or progress.told_country
     lead = _lead(progress, moment)
-    lines = lines_for(
-        directory, country, (*moment.fresh, *progress.categories), progress.level, progress.flags
-    )
+    lines = lines_for(directory, country, (*moment.fresh, *progress.categories), progress.level, progress.flags)
     books = list(_books(playbooks, progress, lead))
     new_country = country is not None and progress.country != country and not moment.opens
     facts = frozenset(_facts(playbooks, progress, before, heard, moment, lead, country, lines, new_country))
@@ -94,7 +92,7 @@ def choose(
     return Chosen(moves, after, facts, country, shown)
 
 
-# -- taking in what was heard --------------------------------------------------------------------------------------------
+# -- taking in what was heard ----------------------------------------------------------------------------------------
 
 
 def _take_in(
@@ -102,8 +100,8 @@ def _take_in(
 ) -> tuple[Progress, _Moment]:
     opens = not before.open
     base = before if before.open else before.closed().model_copy(update={"watchful": before.watchful})
-    verdict = _in_context(playbooks, before, heard, verdict, text)
-    answered = _only_an_answer(heard, verdict, text)
+    verdict = _in_context(playbooks, before, heard, verdict)
+    answered = _only_an_answer(verdict)
     answers = dict(before.answers)
     if heard.to:
         answers[heard.to] = heard.answer or answers.get(heard.to, Answer.UNCLEAR)
@@ -155,23 +153,38 @@ def _take_in(
     return progress, _Moment(opens, rises, fresh if not opens else (), built_up=opens and not verdict.crisis)
 
 
-def _in_context(playbooks: Playbooks, before: Progress, heard: Heard, verdict: Verdict, text: str) -> Verdict:
+_SAFER = frozenset({"means:no", "away:yes", "with_someone:yes", "reached:yes", "safe:yes", "thoughts:no"})
+"""What somebody tells who is getting safer."""
+
+
+def _danger(playbooks: Playbooks, topic: str | None) -> Answer | None:
+    found = playbooks.topics.get(topic or "")
+    return found.danger if found else None
+
+
+def _in_context(playbooks: Playbooks, before: Progress, heard: Heard, verdict: Verdict) -> Verdict:
     """The verdict as it stands in this conversation.
 
     A "maybe" is a sign of suicide after the question about it and after no other. Who tells that somebody hurts or
     threatens them is at risk themselves, whoever is named.
     """
-    if heard.answer is not None and before.open:
-        pending, whole = playbooks.topics.get(heard.to or ""), len(text.strip())
+    if before.open and heard.to:
+        pending = playbooks.topics.get(heard.to)
         speaks = pending.about if pending and heard.answer is pending.danger else None
         told = {playbooks.topics[name].about for name in _topics(heard.states) if name in playbooks.topics} | {speaks}
-        empty = [e for e in verdict.evidence if e.end - e.start >= whole and e.category not in told]
+        empty = [e for e in verdict.evidence if e.source in exchanges() and e.category not in told]
+        if "refusal" in heard.acts:  # "leave me alone" is said to us
+            empty += [e for e in verdict.evidence if e.category is Category.NEGLECT]
         if empty:
             kept = [e for e in verdict.evidence if e not in empty]
             lost = {e.category for e in empty} - {e.category for e in kept}
             level = max((e.level for e in kept), default=RiskLevel.NONE)
             categories = tuple(c for c in verdict.categories if c not in lost)
             verdict = verdict.model_copy(update={"level": level, "categories": categories, "evidence": tuple(kept)})
+    # What only the encoder hears in "no" or in "i gave her the pills" is less sure than the answer itself.
+    answered = heard.answer is not None and heard.answer is not _danger(playbooks, heard.to)
+    if before.open and verdict.crisis and not verdict.evidence and (answered or set(heard.states) & _SAFER):
+        verdict = verdict.model_copy(update={"level": RiskLevel.NONE, "categories": ()})
     if "hurt_by_somebody" in heard.acts and verdict.crisis:
         theirs = {Category.VIOLENCE, Category.SUICIDE}  # of the one who threatens, not of the one who writes
         categories = dict.fromkeys((Category.ABUSE, *(c for c in verdict.categories if c not in theirs)))
@@ -179,12 +192,10 @@ def _in_context(playbooks: Playbooks, before: Progress, heard: Heard, verdict: V
     return verdict
 
 
-def _only_an_answer(heard: Heard, verdict: Verdict, text: str) -> bool:
+def _only_an_answer(verdict: Verdict) -> bool:
     """Whether the guards found danger only in what a short answer means to our question, not in words of its own."""
-    if heard.answer is None or _topics(heard.states) & {"thoughts", "took", "hurt", "commands"}:
-        return False
-    whole = len(text.strip())
-    return all(e.end - e.start >= whole for e in verdict.evidence if e.level >= RiskLevel.ELEVATED)
+    danger = [e for e in verdict.evidence if e.level >= RiskLevel.ELEVATED]
+    return bool(danger) and all(e.source in exchanges() for e in danger)
 
 
 def _topics(states: Iterable[str]) -> set[str]:
@@ -268,7 +279,7 @@ def _plan(before: Progress, heard: Heard, verdict: Verdict, text: str) -> dict[s
     return plan
 
 
-# -- what holds ----------------------------------------------------------------------------------------------------------
+# -- what holds ------------------------------------------------------------------------------------------------------
 
 
 def _most_urgent_first(categories: Iterable[Category]) -> tuple[Category, ...]:
@@ -363,7 +374,7 @@ def _facts(
     yield "plan:started" if progress.plan else "plan:empty"
 
 
-# -- choosing ------------------------------------------------------------------------------------------------------------
+# -- choosing --------------------------------------------------------------------------------------------------------
 
 
 def _free(move: Move, progress: Progress, facts: frozenset[str]) -> bool:
@@ -375,9 +386,15 @@ def _free(move: Move, progress: Progress, facts: frozenset[str]) -> bool:
     return all(before in progress.done for before in move.after) and move.fits(facts)
 
 
-def _first(books: Sequence[Playbook], progress: Progress, facts: frozenset[str], kinds: Iterable[Kind], **only: bool) -> Move | None:
+def _first(
+    books: Sequence[Playbook],
+    progress: Progress,
+    facts: frozenset[str],
+    kinds: Iterable[Kind],
+    asking: bool | None = None,
+) -> Move | None:
     """The first free move of these kinds; ``asking=True`` wants a question, ``asking=False`` none."""
-    wanted, asking = frozenset(kinds), only.get("asking")
+    wanted = frozenset(kinds)
     for book in books:
         for move in book.moves:
             if move.kind in wanted and (asking is None or bool(move.asks) is asking) and _free(move, progress, facts):
@@ -385,9 +402,7 @@ def _first(books: Sequence[Playbook], progress: Progress, facts: frozenset[str],
     return None
 
 
-def _opening(
-    books: Sequence[Playbook], progress: Progress, facts: frozenset[str], moment: _Moment
-) -> Iterator[Move]:
+def _opening(books: Sequence[Playbook], progress: Progress, facts: frozenset[str], moment: _Moment) -> Iterator[Move]:
     """Take in, tell what to do, say what this is, and one question."""
     hear = _first(books, progress, facts, (Kind.HEAR,))
     if hear:
@@ -436,9 +451,7 @@ def _following(books: Sequence[Playbook], progress: Progress, facts: frozenset[s
                 yield question
 
 
-def _made(
-    progress: Progress, moves: Sequence[Move], *, country: str | None, lines: Sequence[Hotline]
-) -> Progress:
+def _made(progress: Progress, moves: Sequence[Move], *, country: str | None, lines: Sequence[Hotline]) -> Progress:
     """The memory once these moves are made."""
     asked = next((move.asks for move in moves if move.asks), None)
     after = progress.model_copy(
@@ -448,7 +461,8 @@ def _made(
             "done": tuple(dict.fromkeys((*progress.done, *(move.id for move in moves)))),
             "offered": tuple(dict.fromkeys((*progress.offered, *(line.id for line in lines)))),
             "country": country or progress.country,
-            "disclosed_ai": progress.disclosed_ai or any(move.kind is Kind.DISCLOSE or move.offers == "ai" for move in moves),
+            "disclosed_ai": progress.disclosed_ai
+            or any(move.kind is Kind.DISCLOSE or move.offers == "ai" for move in moves),
             "asked_country": progress.asked_country or (bool(lines) and country is None),
         }
     )

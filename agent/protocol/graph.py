@@ -119,5 +119,3 @@ def protocol_graph() -> ProtocolGraph:
     graph.add_edge("choose", "say")
     graph.add_edge("say", END)
     return graph.compile(name="warmline-protocol")
-
-

@@ -1,4 +1,4 @@
-"""Which lines a person gets: those of the directory, in the order that fits who they are and how they can reach them."""
+"""Which lines a person gets: those of the directory, in the order that fits who they are and what they can use."""
 
 from __future__ import annotations
 

@@ -182,7 +182,9 @@ class Playbooks:
         return self.books[category.value if category else "unclear"]
 
 
-REQUIRED = frozenset({category.value for category in Category} | {"unclear", "third_party", "imminent", "own", "common"})
+REQUIRED = frozenset(
+    {category.value for category in Category} | {"unclear", "third_party", "imminent", "own", "common"}
+)
 
 
 @lru_cache(maxsize=8)
@@ -225,7 +227,7 @@ def check_lines(playbooks: Playbooks, directory: Directory) -> None:
             raise PlaybookError(f"{book.file}: lines: none of {names} has an international entry to fall back to")
 
 
-# -- reading ------------------------------------------------------------------------------------------------------------
+# -- reading ---------------------------------------------------------------------------------------------------------
 
 
 def _topics(path: Path) -> Mapping[str, Topic]:
@@ -320,12 +322,39 @@ def _wrong(text: str, move: _RawMove) -> str | None:
 _QUOTED = re.compile(r'"[^"]*"')
 """Words the person could say to somebody: not a question of ours."""
 
-# -- checking ------------------------------------------------------------------------------------------------------------
+# -- checking --------------------------------------------------------------------------------------------------------
 
 _STATIC = frozenset(
-    "self other turn:open turn:rise turn:fresh country:known country:unknown knows:reflect knows:who lines:new "
-    "new:country country:asked peak:imminent fell heard:told watchful disclosed denied built_up plan:started plan:empty heard:nothing "
-    "steady:1 steady:2 steady:3 turns:2 turns:4 turns:6".split()
+    [
+        "self",
+        "other",
+        "turn:open",
+        "turn:rise",
+        "turn:fresh",
+        "country:known",
+        "country:unknown",
+        "knows:reflect",
+        "knows:who",
+        "lines:new",
+        "new:country",
+        "country:asked",
+        "peak:imminent",
+        "fell",
+        "heard:told",
+        "watchful",
+        "disclosed",
+        "denied",
+        "built_up",
+        "plan:started",
+        "plan:empty",
+        "heard:nothing",
+        "steady:1",
+        "steady:2",
+        "steady:3",
+        "turns:2",
+        "turns:4",
+        "turns:6",
+    ]
     + [f"level:{level.value}" for level in RiskLevel]
     + [f"category:{category.value}" for category in Category]
     + [f"lead:{category.value}" for category in Category]
@@ -340,7 +369,13 @@ def _check(playbooks: Playbooks) -> None:
     offers = {move.offers for move in moves.values() if move.offers}
     known = _STATIC | playbooks.answers.facts()
     for topic in playbooks.topics:
-        known |= {f"asked:{topic}", f"told:{topic}", f"to:{topic}", f"{topic}:known", *(f"{topic}:{answer}" for answer in Answer)}
+        known |= {
+            f"asked:{topic}",
+            f"told:{topic}",
+            f"to:{topic}",
+            f"{topic}:known",
+            *(f"{topic}:{answer}" for answer in Answer),
+        }
     known |= {f"done:{id}" for id in moves} | {f"offered:{offer}" for offer in offers}
     for move in moves.values():
         at = f"{move.file}:{move.line}: {move.id}"

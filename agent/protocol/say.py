@@ -66,7 +66,9 @@ def say(chosen: Chosen, *, copy: Copy, directory: Directory, seed: int, reflect:
         text="\n\n".join(blocks),
         card=card,
         move_ids=tuple(ids),
-        progress=progress.model_copy(update={"said": (*(id for id in progress.said if id not in ids), *ids)[-REMEMBERED:]}),
+        progress=progress.model_copy(
+            update={"said": (*(id for id in progress.said if id not in ids), *ids)[-REMEMBERED:]}
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, model_validator
 from ...guards.types import Category, Frozen, RiskLevel, Subject
 
 REMEMBERED = 90
-"""Copy ids kept in `Progress.said`: enough that no wording comes back within a long crisis, small enough for each turn."""
+"""Copy ids kept in `Progress.said`: no wording comes back within a long crisis, and a turn stays small."""
 HISTORY = 30
 """Risk levels kept in `Progress.history`."""
 
@@ -28,7 +28,7 @@ class Answer(StrEnum):
 
 
 class Progress(Frozen):
-    """The protocol's memory of one crisis; travels as JSON with the session. Unknown keys of other versions are ignored."""
+    """The protocol's memory of one crisis; travels as JSON with the session. Keys of other versions are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from pydantic import Field
@@ -177,6 +177,12 @@ def _compiled(file: Lines, where: tuple[str, ...], lines: str) -> re.Pattern[str
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
 
 
+@cache
+def exchanges() -> frozenset[str]:
+    """Sources of evidence that lies only in what a short answer means after a question of ours."""
+    return frozenset(f"lexicon:{exchange.category}/{exchange.id}" for exchange, *_ in load_lexicon().exchanges)
+
+
 def plain(text: str) -> str:
     """The words of a message as the rules read them: lower case, one spelling, contractions written out."""
     if len(text) > HEAD + TAIL:
@@ -219,7 +225,8 @@ def understand(
     country = country_in(text) if asks_country and count <= 12 else None
     answer = _answer(words, count, pending, states, rules, soft=soft, offer=offer) if pending else None
     if pending and answer is None:
-        if verdict.crisis and pending == "thoughts" and Category.SUICIDE in verdict.categories:
+        danger = [e for e in verdict.evidence if e.level >= RiskLevel.ELEVATED and e.category is Category.SUICIDE]
+        if pending == "thoughts" and any(e.source not in exchanges() for e in danger):
             answer = Answer.YES
         elif "refusal" in acts:
             answer = Answer.REFUSED
@@ -267,6 +274,4 @@ def _answer(
             return answer
     if offer and rules.decline.finds(words, count):
         return Answer.NO
-    if rules.agree.finds(words, count):
-        return Answer.YES if offer else Answer.UNCLEAR if count <= 3 else None
-    return None
+    return Answer.YES if offer and rules.agree.finds(words, count) else None

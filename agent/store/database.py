@@ -28,6 +28,8 @@ _MEMORY = (None, "", ":memory:")
 _LOCK = 0x6D696772  # any constant; keeps two processes on PostgreSQL from migrating at once
 _WAIT_S = 10.0
 """How long to wait for another process that writes. A turn writes for milliseconds."""
+_LOOKS, _BETWEEN_LOOKS_S = 20, 0.05
+"""How often, and how many seconds apart, a journal without its file is looked at before it counts as left over."""
 _QUICK_CHECK_BYTES = 32 * 2**20
 """Files up to this size are checked whole at every start (about 5 ms per MB); larger ones when a page is read."""
 
@@ -204,7 +206,7 @@ def _prepare(path: Path) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Asked first: a journal that belongs to a file appears only after that file has its first page.
-        left_over = any(journal.stat().st_size for journal in _journals(path))
+        left_over = _left_over(path)
         if not left_over:
             with suppress(FileExistsError):
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -217,13 +219,31 @@ def _prepare(path: Path) -> None:
                 head = file.read(len(_MAGIC))
     except OSError as error:
         raise unwritable(str(path), f"it cannot be opened ({error.strerror})") from None
-    if not size and left_over:
+    if left_over:
         # SQLite would take the journal for the new file's own, and messages that only it still holds would be lost.
         raise damaged(str(path), "the file is gone or empty, and its journal is still there")
     if size and head != _MAGIC:
         raise damaged(str(path), "this is not a database")
     if size:
         _look(path, whole=size <= _QUICK_CHECK_BYTES)
+
+
+def _left_over(path: Path) -> bool:
+    """Whether a journal lies beside a file that is gone or empty. Another process that makes the file right now shows
+    the same for a moment, so it is given time to finish."""
+    for _ in range(_LOOKS):
+        alone = _size(path) == 0 and any(map(_size, _journals(path)))
+        if not alone:
+            return False
+        time.sleep(_BETWEEN_LOOKS_S)
+    return True
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _look(path: Path, whole: bool) -> None:

@@ -139,7 +139,10 @@ def test_the_rule_catches(rule: str, text: str) -> None:
 
 def test_the_guard_that_stands_over_the_model_lets_every_text_of_the_playbooks_through() -> None:
     guard = OutputGuard()
-    found = {path: guard.check(text.format(**FILLED | {"reach": "You can talk to somebody."}), whole=True) for path, text in MOVES.items()}
+    found = {
+        path: guard.check(text.format(**FILLED | {"reach": "You can talk to somebody."}), whole=True)
+        for path, text in MOVES.items()
+    }
     assert {path: verdict.problems for path, verdict in found.items() if verdict.problems} == {}
 
 
@@ -150,7 +153,11 @@ class TestDangerRightNow:
         assert "{reach}" in text
 
     def test_says_to_be_with_someone(self, text: str) -> None:
-        assert re.search(r"\b(?:with (?:you|someone|them|a person)|stay with|near (?:them|others)|beside them|other people|alone)\b", text, re.IGNORECASE)
+        assert re.search(
+            r"\b(?:with (?:you|someone|them|a person)|stay with|near (?:them|others)|beside them|other people|alone)\b",
+            text,
+            re.IGNORECASE,
+        )
 
     def test_says_to_get_away_from_the_danger(self, text: str) -> None:
         assert re.search(r"\b(?:distance|away|out of reach|safer place)\b", text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,7 +21,8 @@ FILTER, PLAYBOOKS, DIRECTORY, COPY = CrisisFilter(), load_playbooks(), Directory
 NOTICE = "I'm an AI, not a person. I can't see you or call anyone for you."
 COUNTRIES = ("US", "GB", "IN", "DE", "JP", "TV", None)
 
-ANSWERS = """
+ANSWERS = (
+    """
 yes|yeah|yep|y|ok|sure|no|nope|nah|n|not really|never|idk|maybe|sometimes|i guess so|kind of|it depends
 i don't want to talk about it|none of your business|stop asking me things|leave me alone|why do you care|whatever
 lol|haha jk|i was joking, forget it|you're useless|fuck off|are you a real person|are you going to call the police
@@ -28,14 +30,18 @@ what happens if i call them|what was that number again|who can i call|can't affo
 nothing helps|there's a six month waiting list|my english is bad|i have no papers|my parents would find out
 i already have a therapist|i hate phone calls|someone would hear me|i don't trust anyone|i'd only be a burden
 no i'm alone|my sister is here|my mum|no one|nobody|i gave her the pills|i can't put them away|i texted them|i called
-it's getting worse|i can't do this any more|i feel a bit better|thanks|thank you, that helps|bye|good night|goodbye forever
-i have a plan|no plan|tonight|i don't know when|i have the pills next to me|i want to die|i'm going to kill myself tonight
+it's getting worse|i can't do this any more|i feel a bit better|thanks|thank you, that helps|bye
+good night|goodbye forever|i have a plan|no plan|tonight|i don't know when|i have the pills next to me|i want to die
+i'm going to kill myself tonight
 i'm not suicidal|i'm safe|not safe|the voices say i should hurt myself|he's in the next room|i took a lot of pills
 what's your favourite movie|do you like pizza|let's talk about something else|my cat is funny|can you help with my essay
 i lost my job and my wife left me|i haven't slept in days|i feel so alone|make a safety plan|how can i calm down
 i'm 14|i'm deaf|i can't speak right now|germany|i'm in the uk|how do i find a therapist|how many pills would kill me
 music|my sister's kitchen|dr miles|my kids|walking|🙂|👍|???|.|hmm|so|and then he left|it all started when i was a child
-""".strip().replace("\n", "|").split("|")
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+)
 OPENERS = {
     Category.SUICIDE: "i want to end my life",
     Category.SELF_HARM: "i've been cutting myself again",
@@ -63,7 +69,9 @@ def begin(
     return walk, walk.hear(text, Verdict(level=level, categories=categories, subject=subject))
 
 
-def walked(category: Category | None, level: RiskLevel, subject: Subject, country: str | None, said: list[str]) -> list[Step]:
+def walked(
+    category: Category | None, level: RiskLevel, subject: Subject, country: str | None, said: list[str]
+) -> list[Step]:
     walk, first = begin(category, level, subject, country, seed=len(said))
     return [first, *(walk.hear(text) for text in said)]
 
@@ -76,7 +84,9 @@ dialogues = st.builds(
     st.sampled_from(COUNTRIES),
     st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=14),
 )
-search = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+search = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 
 
 def episodes(steps: list[Step]) -> list[list[Step]]:
@@ -175,16 +185,26 @@ def test_no_number_comes_back_unless_asked_for_or_the_risk_or_the_trouble_change
 @given(dialogues)
 def test_danger_right_now_gets_the_three_things(steps: list[Step]) -> None:
     for step in steps:
-        if step.chosen and step.reply and {"turn:open", "turn:rise"} & step.chosen.facts and "level:imminent" in step.chosen.facts:
+        if (
+            step.chosen
+            and step.reply
+            and {"turn:open", "turn:rise"} & step.chosen.facts
+            and "level:imminent" in step.chosen.facts
+        ):
             assert re.search(r"\b[Cc]all\b", step.reply.text)
-            assert re.search(r"\bwith (?:you|someone|them|a person)\b|stay with|alone|near (?:them|others)|beside|people", step.reply.text)
-            assert re.search(r"\b(?:distance|away|out of (?:your |their )?reach|safer place|[Ll]eave)\b", step.reply.text)
+            assert re.search(
+                r"\bwith (?:you|someone|them|a person)\b|stay with|alone|near (?:them|others)|beside|people",
+                step.reply.text,
+            )
+            assert re.search(
+                r"\b(?:distance|away|out of (?:your |their )?reach|safer place|[Ll]eave)\b", step.reply.text
+            )
 
 
 @search
 @given(dialogues)
 def test_no_wording_comes_back_while_there_is_another(steps: list[Step]) -> None:
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in pairwise(steps):
         if before.reply and after.reply and before.text != after.text:
             assert before.reply.text != after.reply.text
 
@@ -203,7 +223,7 @@ def test_later_turns_are_short(steps: list[Step]) -> None:
 def test_the_level_rises_at_once_and_falls_one_step_at_a_time(steps: list[Step]) -> None:
     for part in episodes(steps):
         levels = [s.reply.progress.history[-1].rank for s in part if s.reply and s.reply.progress.history]
-        assert all(later >= earlier - 1 for earlier, later in zip(levels, levels[1:], strict=False))
+        assert all(later >= earlier - 1 for earlier, later in pairwise(levels))
         assert all(
             s.reply.progress.history[-1] >= s.verdict.level
             for s in part
@@ -243,4 +263,4 @@ def test_a_long_crisis_stays_small_and_never_runs_out_of_words() -> None:
         assert step.reply
         texts.append(step.reply.text)
     assert len(walk.progress.model_dump_json()) < 12_000
-    assert all(a != b for a, b in zip(texts, texts[1:], strict=False))
+    assert all(a != b for a, b in pairwise(texts))

@@ -285,7 +285,12 @@ class TestTheNextReplies:
 class TestComingDown:
     def down(self) -> Walk:
         talk = walk()
-        for text in ("i want to die", "no i'm not suicidal, it's just so much", "my dog died last week", "yeah my sister"):
+        for text in (
+            "i want to die",
+            "no i'm not suicidal, it's just so much",
+            "my dog died last week",
+            "yeah my sister",
+        ):
             talk.hear(text)
         return talk
 
@@ -328,7 +333,15 @@ class TestComingDown:
 class TestTheSafetyPlan:
     def test_it_is_kept_in_the_persons_words_and_can_be_taken_out_as_text(self) -> None:
         talk, _ = opened(ELEVATED, SUICIDE)
-        for text in ("yes", "no plan", "no", "make a safety plan", "i stop answering people", "music", "my sister's kitchen"):
+        for text in (
+            "yes",
+            "no plan",
+            "no",
+            "make a safety plan",
+            "i stop answering people",
+            "music",
+            "my sister's kitchen",
+        ):
             talk.hear(text, Verdict(level=RiskLevel.NONE))
         assert safety_plan_text(talk.progress, COPY).splitlines() == [
             "My safety plan",
@@ -378,7 +391,14 @@ class TestTheHelpCard:
 
 
 def test_every_number_and_site_in_the_copy_is_in_the_directory_or_a_public_finder() -> None:
-    allowed = {"findahelpline.com", "findtreatment.gov", "nhs.uk/talk", "211.ca", "116117.de", "monsoutienpsy.sante.gouv.fr"}
+    allowed = {
+        "findahelpline.com",
+        "findtreatment.gov",
+        "nhs.uk/talk",
+        "211.ca",
+        "116117.de",
+        "monsoutienpsy.sante.gouv.fr",
+    }
     for move in PLAYBOOKS.by_id.values():
         for text in move.texts:
             assert set(re.findall(r"\b[\w.-]+\.(?:com|org|gov|ca|de|uk|fr)\b(?:/\w+)?", text)) <= allowed

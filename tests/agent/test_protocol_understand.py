@@ -15,22 +15,24 @@ CALM = Verdict(level=RiskLevel.NONE)
 
 def heard(text: str, pending: str | None = None) -> Heard:
     topic = TOPICS.get(pending or "")
-    return understand(
-        text, pending, CALM, RULES, soft=bool(topic and topic.soft), offer=bool(topic and topic.offer)
-    )
+    return understand(text, pending, CALM, RULES, soft=bool(topic and topic.soft), offer=bool(topic and topic.offer))
 
 
 YES, NO, UNCLEAR, REFUSED = Answer.YES, Answer.NO, Answer.UNCLEAR, Answer.REFUSED
 
 ANSWERS = {
     "thoughts": {
-        YES: "yes|yeah|yep|yea|y|ye|mhm|yes i am|i do|i have|sometimes|kind of|a bit|i guess|lately yeah|on and off|most days"
-        "|all the time|it crosses my mind|every night|yes and no|i just want it to stop|i wish i was dead|what else would you think"
+        YES: "yes|yeah|yep|yea|y|ye|mhm|yes i am|i do|i have|sometimes|kind of|a bit|i guess|lately yeah|on and off"
+        "|most days"
+        "|all the time|it crosses my mind|every night|yes and no|i just want it to stop|i wish i was dead"
+        "|what else would you think"
         "|i've been thinking about suicide|no i just want to sleep forever and not wake up",
-        NO: "no|nope|nah|n|never|not at all|god no|of course not|no way|i'm not suicidal|no i would never|no, not like that"
+        NO: "no|nope|nah|n|never|not at all|god no|of course not|no way|i'm not suicidal|no i would never"
+        "|no, not like that"
         "|hell no|absolutely not|i'm not going to kill myself|lol no",
-        UNCLEAR: "idk|i don't know|not sure|hard to say|ok|fine|no idea|what do you think",
-        REFUSED: "i'd rather not say|none of your business|i don't want to talk about it|does it matter|pass|stop asking"
+        UNCLEAR: "idk|i don't know|not sure|hard to say|no idea|what do you think",
+        REFUSED: "i'd rather not say|none of your business|i don't want to talk about it|does it matter|pass"
+        "|stop asking"
         "|why do you care|not answering that",
     },
     "plan": {
@@ -44,7 +46,10 @@ ANSWERS = {
         NO: "no|i wouldn't|i could never, my kids|too scared to|i don't want to die|probably not|0",
         UNCLEAR: "idk|i don't know",
     },
-    "means": {YES: "yes|in my drawer|right here|i have it with me", NO: "no|i threw them away|not here|i gave it to my mum"},
+    "means": {
+        YES: "yes|in my drawer|right here|i have it with me",
+        NO: "no|i threw them away|not here|i gave it to my mum",
+    },
     "time": {YES: "tonight|soon|tomorrow|when everyone is asleep|on friday", NO: "no|not yet|some day|no time"},
     "safe": {
         YES: "yes|i'm safe|i think so|for now|i'm okay",
@@ -56,7 +61,10 @@ ANSWERS = {
         NO: "no|i can't|never|i hate that|no point|i don't think so",
         UNCLEAR: "maybe|idk",
     },
-    "people": {YES: "my sister|my best friend maybe|a teacher|yes", NO: "no|no one|nobody|i don't have any friends|i don't want my mum to know"},
+    "people": {
+        YES: "my sister|my best friend maybe|a teacher|yes",
+        NO: "no|no one|nobody|i don't have any friends|i don't want my mum to know",
+    },
     "care": {YES: "i have a therapist|yes|i see a psychiatrist", NO: "no|never|i can't afford it|used to"},
     "breathing": {NO: "i can't breathe|no|i feel drowsy", YES: "yes|i'm fine|awake"},
     "body": {YES: "i fainted|dizzy|my chest hurts|yes", NO: "no|i feel fine"},
@@ -152,15 +160,24 @@ def test_who_somebody_is_and_how_they_can_be_reached(text: str, flag: str) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["my son is 14", "when i was 14 i had a dog", "i have been clean for 15 days", "i'm 34", "i'm 16 weeks pregnant"]
+    "text",
+    ["my son is 14", "when i was 14 i had a dog", "i have been clean for 15 days", "i'm 34", "i'm 16 weeks pregnant"],
 )
 def test_not_everyone_who_writes_a_number_is_a_child(text: str) -> None:
     assert "minor" not in heard(text).flags
 
 
-@pytest.mark.parametrize("text", ["what is the point", "what happens now", "i like my cat but i want to die", "my boss fired me"])
+@pytest.mark.parametrize(
+    "text", ["what is the point", "what happens now", "i like my cat but i want to die", "my boss fired me"]
+)
 def test_talk_about_the_matter_is_no_change_of_subject(text: str) -> None:
     assert "off_topic" not in heard(text, "thoughts").acts
+
+
+@pytest.mark.parametrize("text", ["ok", "fine", "sure"])
+def test_okay_agrees_to_an_offer_and_says_nothing_about_danger(text: str) -> None:
+    assert heard(text, "thoughts").answer is None
+    assert heard(text, "reach_out").answer is YES
 
 
 def test_an_answer_to_the_question_counts_more_than_an_off_topic_word() -> None:

@@ -90,7 +90,7 @@ class CountryChoice(Vertical):
     def _draw(self) -> None:
         typed = self.query_one(Input).value.strip().casefold()
         fits = [(code, name) for code, name in self._countries if _fits(typed, code, name)]
-        fits.sort(key=lambda country: not country[1].casefold().startswith(typed))
+        fits.sort(key=lambda country: (country[0].casefold() != typed, not country[1].casefold().startswith(typed)))
         choices = self.query_one(OptionList)
         choices.clear_options()
         choices.add_options([Option(Content(name), id=code) for code, name in fits])

@@ -117,7 +117,7 @@ def _opening(playbook: str, playbooks: Playbooks, *, imminent: bool) -> Verdict:
     )
 
 
-def _lines():  # noqa: ANN202
+def _lines():
     while True:
         if sys.stdin.isatty():
             try:
