@@ -85,6 +85,13 @@ class About(Frozen):
     country: Text
 
 
+class Human(Frozen):
+    """What the agent says when a human reviewer comes and when they leave."""
+
+    arrived: More
+    left: More
+
+
 class Texts(Frozen):
     """All texts of one language; the fields are the keys of the file."""
 
@@ -115,6 +122,7 @@ class Texts(Frozen):
     unreadable: Text
     interrupted: Text
     not_stored: Text
+    human: Human
     about: About
     help: Text
 
@@ -211,6 +219,14 @@ class Copy:
     def interrupted(self) -> str:
         """Closes a turn that a crash or a restart cut off."""
         return self.texts.interrupted
+
+    def human_arrived(self, *, seed: int = 0) -> str:
+        """A human writes from here on. Only said once one has taken the conversation."""
+        return pick(self.texts.human.arrived, seed, "human.arrived")
+
+    def human_left(self, *, seed: int = 0) -> str:
+        """The human is gone; the agent writes again."""
+        return pick(self.texts.human.left, seed, "human.left")
 
     def not_stored(self) -> str:
         """The message could not be saved."""

@@ -1,11 +1,13 @@
 """What a turn says while it runs: the typed events that Python, HTTP and ``warmline ask --json`` share.
 
-Order within a turn: one ``verdict``; then any of ``sentence``, ``crisis_card``, ``replaced``; then exactly one
-``done`` or ``failed``. Every text in an event has passed the checks and may be shown as it is.
+Order within a turn: one ``verdict``; then any of ``human``, ``sentence``, ``crisis_card``, ``replaced``; then exactly
+one ``done`` or ``failed``. Every text in an event has passed the checks and may be shown as it is; only what a human
+reviewer wrote (``human``) is theirs to answer for.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -13,8 +15,9 @@ from pydantic import Field, TypeAdapter
 from ..guards.hotlines import Hotline
 from ..guards.types import Category, Frozen, RiskLevel, Verdict
 
-Route = Literal["support", "concern", "crisis", "hold"]
-"""Which way a turn went: the model; the model plus a safety question; the crisis reply; the fixed safe reply."""
+Route = Literal["support", "concern", "crisis", "hold", "human"]
+"""Which way a turn went: the model; the model plus a safety question; the crisis reply; the fixed safe reply; to a
+human reviewer, while the agent is silent."""
 
 
 class VerdictEvent(Frozen):
@@ -68,6 +71,20 @@ class ReplacedEvent(Frozen):
     """What the output guard found in the words that were never shown."""
 
 
+class HumanEvent(Frozen):
+    """A human reviewer came, wrote or left. May come between turns (``Session.watch``) and within one."""
+
+    type: Literal["human"] = "human"
+    id: int
+    """Grows with time; the same id is the same thing said."""
+    kind: Literal["arrived", "message", "left"]
+    """Fixed words that a human writes from here on; what the human wrote; fixed words that the agent is back."""
+    text: str
+    after: int
+    """Number of the turn behind which it stands."""
+    time: datetime
+
+
 class DoneEvent(Frozen):
     """The turn is stored."""
 
@@ -93,7 +110,7 @@ class FailedEvent(Frozen):
 
 
 Event = Annotated[
-    VerdictEvent | SentenceEvent | CrisisCardEvent | ReplacedEvent | DoneEvent | FailedEvent,
+    VerdictEvent | SentenceEvent | CrisisCardEvent | ReplacedEvent | HumanEvent | DoneEvent | FailedEvent,
     Field(discriminator="type"),
 ]
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)

@@ -3,7 +3,8 @@
     user text ─► receive ─► screen ─┬─ none ────► support ─► check ─► deliver
                                     ├─ concern ─► support (+ one safety question) ─► check ─► deliver
                                     ├─ crisis ──► protocol (no model needed) ─► deliver
-                                    └─ error ───► hold (fixed safe reply) ─► deliver
+                                    ├─ error ───► hold (fixed safe reply) ─► deliver
+                                    └─ a human reviewer writes: the agent says nothing
 
 A node that raises or runs over its time goes to ``hold``: no failure of a part lets an unchecked text through.
 """
@@ -37,7 +38,7 @@ def build_graph(limits: TurnLimits | None = None) -> StateGraph[TurnState, TurnC
         graph.add_node(name, node, timeout=seconds, error_handler=fallback, destinations=destinations or None)
 
     add(nodes.receive, limits.check_s)
-    add(nodes.screen, limits.check_s, destinations=("support", "protocol", "hold"))
+    add(nodes.screen, limits.check_s, destinations=("support", "protocol", "hold", END))
     add(nodes.support, limits.reply_s)
     add(nodes.check, limits.check_s)
     fail_safe: Any = nodes.fail_safe  # LangGraph declares less than an error handler may take

@@ -27,6 +27,9 @@ from .turn import HISTORY, TurnContext, TurnState
 
 log = logging.getLogger(__name__)
 
+_END: Literal["__end__"] = "__end__"
+"""LangGraph's END, as a type checker can read it."""
+
 LAST_WORDS = (
     "Something on my side broke, and I can't answer you properly right now. "
     "If you might be in danger, please call your local emergency number. "
@@ -48,7 +51,9 @@ async def receive(state: TurnState) -> dict[str, Any]:
     }
 
 
-async def screen(state: TurnState, runtime: Runtime[TurnContext]) -> Command[Literal["support", "protocol", "hold"]]:
+async def screen(
+    state: TurnState, runtime: Runtime[TurnContext]
+) -> Command[Literal["support", "protocol", "hold", "__end__"]]:
     """Judge the message in its conversation and choose the way."""
     context = runtime.context
     progress = state.get("progress") or Progress()
@@ -59,6 +64,8 @@ async def screen(state: TurnState, runtime: Runtime[TurnContext]) -> Command[Lit
     risk = before if verdict.error else advance(before, verdict, state["text"], asked=denial)
     _write(runtime, VerdictEvent(turn_id=context.turn_id, verdict=verdict, level=risk.level))
     update: dict[str, Any] = {"verdict": verdict, "risk": risk, "progress": progress}
+    if context.human:
+        return Command(goto=_END, update=update | {"route": "human"})
     if verdict.error:
         return Command(goto="hold", update=update | {"problems": (f"screen:{verdict.error}",)})
     if risk.level >= RiskLevel.ELEVATED or progress.open:
@@ -143,8 +150,8 @@ async def deliver(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, 
     return {"reply": reply, "pending": "", "history": [*state.get("history", ()), *said][-HISTORY:]}
 
 
-def fail_safe(state: TurnState, error: NodeError, runtime: Runtime[TurnContext]) -> Command[Literal["hold"]]:
-    """Where a node that raised or ran over its time ends up: the safe reply."""
+def fail_safe(state: TurnState, error: NodeError, runtime: Runtime[TurnContext]) -> Command[Literal["hold", "__end__"]]:
+    """Where a node that raised or ran over its time ends up: the safe reply; silence while a human writes."""
     log.error("node %s failed: %s", error.node, type(error.error).__name__)
     problem = f"{error.node}:{type(error.error).__name__}"
     update: dict[str, Any] = {"problems": (problem,), "route": "hold"}
@@ -153,6 +160,8 @@ def fail_safe(state: TurnState, error: NodeError, runtime: Runtime[TurnContext])
         risk = state.get("risk") or RiskState()
         _write(runtime, VerdictEvent(turn_id=runtime.context.turn_id, verdict=verdict, level=risk.level))
         update |= {"verdict": verdict, "risk": risk}
+    if runtime.context.human:
+        return Command(goto=_END, update=update | {"route": "human"})
     return Command(goto="hold", update=update)
 
 

@@ -6,13 +6,14 @@ Order of precedence: command-line flag, environment (``WARMLINE_…``, nested by
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
@@ -116,6 +117,43 @@ class ChatSettings(_Section):
     """Colours of the chat; ``auto`` keeps what was last chosen."""
 
 
+class HandoffSettings(_Section):
+    """The human side: reviewers, and the webhook that tells another system of a ticket."""
+
+    reviewer: str | None = Field(default=None, examples=["sam"])
+    """Your name in `warmline review`: letters, digits and . : + - _. Empty: the name you are logged in with."""
+    webhook_url: str | None = Field(default=None, examples=["https://desk.example.org/warmline"])
+    """Where tickets are told to, signed and without any words of the conversation. Empty: nowhere."""
+    webhook_secret: SecretStr | None = Field(default=None, examples=["32 random characters or more"])
+    """Signs what is told; at least 16 characters. Needed with ``webhook_url``."""
+    webhook_timeout_s: float = Field(default=10.0, gt=0, le=60, examples=[10])
+    """Seconds that one delivery may take."""
+
+    @field_validator("reviewer")
+    @classmethod
+    def _name(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"[\w.:+-]{1,64}", value, re.ASCII):
+            raise ValueError("must be 1 to 64 letters, digits or . : + - _")
+        return value or None
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _http(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value or None
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _signs(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        length = len(value.get_secret_value()) if value else 0
+        if info.data.get("webhook_url") and not length:
+            raise ValueError("is needed, because handoff.webhook_url is set")
+        if 0 < length < 16:
+            raise ValueError("is too short; 16 characters at least")
+        return value if length else None
+
+
 class Settings(BaseSettings):
     """All settings of Warmline. ``Settings.load()`` reads them and explains what is wrong."""
 
@@ -133,6 +171,7 @@ class Settings(BaseSettings):
     store: StoreSettings = Field(default_factory=StoreSettings)
     guards: GuardSettings = Field(default_factory=GuardSettings)
     chat: ChatSettings = Field(default_factory=ChatSettings)
+    handoff: HandoffSettings = Field(default_factory=HandoffSettings)
 
     @field_validator("country", mode="before")
     @classmethod

@@ -18,7 +18,18 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from .events import CrisisCard, CrisisCardEvent, DoneEvent, Event, FailedEvent, ReplacedEvent, Route, SentenceEvent
+from .events import (
+    CrisisCard,
+    CrisisCardEvent,
+    DoneEvent,
+    Event,
+    FailedEvent,
+    HumanEvent,
+    ReplacedEvent,
+    Route,
+    SentenceEvent,
+    VerdictEvent,
+)
 from .settings import Settings
 
 if TYPE_CHECKING:  # the agent opens at once; what a turn needs is loaded behind the first screen
@@ -29,10 +40,17 @@ if TYPE_CHECKING:  # the agent opens at once; what a turn needs is loaded behind
     from ..guards.output import OutputGuard
     from .copy import Copy
     from .graph import TurnGraph
-    from .store import CrisisEntry, SessionRecord, Store, TurnRecord
+    from .store import CrisisEntry, HumanMessage, HumanSide, SessionRecord, Store, TurnRecord
     from .turn import Parts, TurnState
+    from .webhook import Webhook
 
 log = logging.getLogger(__name__)
+
+LAST_TRY_S = 2.0
+"""Seconds that closing waits for the webhook."""
+
+WATCH_S = 1.0
+"""Seconds between two looks for what a reviewer wrote."""
 
 MAX_CHARS = 1_500_000
 """Longest message taken, in characters. Above it the person is told, and keeps the text."""
@@ -65,6 +83,8 @@ class SupportAgent:
         self._model, self._store, self._filter = model, store, crisis_filter
         self._output_guard, self._directory, self._copy, self._graph = output_guard, directory, copy, graph
         self._parts: Parts | None = None
+        self._webhook: Webhook | None = None
+        self._delivering: asyncio.Task[None] | None = None
         self._guards: dict[str | None, OutputGuard] = {}
         self.weak_model = not (model or self.settings.model.base_url or self.settings.model.adapter)
         """True for the embedded model without an adapter: it was read answering people who may be in danger, and its
@@ -116,7 +136,8 @@ class SupportAgent:
                 if self._store is None:
                     from .store import Store
 
-                    self._store = Store.open(self.settings.store.resolved_url())
+                    webhook = self.settings.handoff.webhook_url is not None
+                    self._store = Store.open(self.settings.store.resolved_url(), webhook=webhook)
         return self._store
 
     @property
@@ -214,17 +235,18 @@ class SupportAgent:
             ValueError: ``country`` is not an ISO 3166-1 alpha-2 code.
         """
 
-        def load() -> SessionRecord:
+        def load() -> tuple[SessionRecord, HumanSide | None]:
             code = self.directory.country_code(country or self.settings.country)
             if session_id is None:
-                return self.store.create_session(country=code, language="en")
+                return self.store.create_session(country=code, language="en"), None
             record = self.store.session(session_id)
             if code and code != record.country and country:
-                self.store.set_country(session_id, code)
-                return self.store.session(session_id)
-            return record
+                record = self.store.set_country(session_id, code)
+            return record, self.store.handoff.of_session(session_id)
 
-        return Session(self, await asyncio.to_thread(load))
+        session = Session(self, *await asyncio.to_thread(load))
+        self._start_webhook()
+        return session
 
     async def sessions(self) -> Sequence[SessionRecord]:
         """Stored conversations, the newest first."""
@@ -238,8 +260,29 @@ class SupportAgent:
         """Delete a conversation whole: messages, verdicts, crisis events. The audit chain stays valid."""
         await asyncio.to_thread(lambda: self.store.delete(session_id))
 
+    def _start_webhook(self) -> None:
+        """Deliver what the outbox holds behind the conversations, if a webhook is set."""
+        if self.settings.handoff.webhook_url is None or self._delivering is not None:
+            return
+        from .webhook import Webhook
+
+        if webhook := Webhook.from_settings(self.settings.handoff, self.store.outbox):
+            self._webhook, self._delivering = webhook, asyncio.create_task(webhook.run())
+
+    async def _stop_webhook(self) -> None:
+        """One more short try for what the last turn wrote; what is not taken waits for the next start."""
+        if self._delivering is None or self._webhook is None:
+            return
+        self._delivering.cancel()
+        await asyncio.wait([self._delivering])
+        self._delivering = None
+        with suppress(Exception):
+            async with asyncio.timeout(LAST_TRY_S):
+                await self._webhook.deliver()
+
     async def aclose(self) -> None:
         """Close the store."""
+        await self._stop_webhook()
         if self._store is not None:
             await asyncio.to_thread(self._store.close)
 
@@ -286,22 +329,39 @@ class _Begun:
     turn: TurnRecord | None
     state: TurnState
     trouble: str | None = None
+    side: HumanSide | None = None
+    """The human side as it was when the turn began."""
 
     @property
     def id(self) -> str:
         return self.turn.id if self.turn else "unstored"
 
+    @property
+    def human(self) -> bool:
+        """True while a reviewer writes with the person: the agent is silent."""
+        return self.side is not None and self.side.ticket is not None and self.side.ticket.state == "taken"
+
 
 class Session:
     """One conversation. Turns run one after the other; ``send`` waits for the turn before."""
 
-    def __init__(self, agent: SupportAgent, record: SessionRecord) -> None:
+    def __init__(self, agent: SupportAgent, record: SessionRecord, side: HumanSide | None = None) -> None:
         self._agent = agent
         self.id = record.id
         self.country = record.country
         self._one_at_a_time = asyncio.Lock()
         self._unwritten: tuple[TurnRecord, str] | None = None
         """A turn that was shown but could not be stored, with what was shown."""
+        self._told = 0
+        """The newest message of a reviewer that was handed out."""
+        self._with_human = False
+        self._telling = asyncio.Lock()
+        self._ticketed = asyncio.Event()
+        """Set while the conversation may have a ticket that is not closed: only then is there anything to watch."""
+        self._stirs = 0
+        if side is not None:
+            self._stir()
+            self._note(side, self._stirs)
 
     async def send(self, text: str) -> AsyncGenerator[Event]:
         """One turn. Closing the generator stops the reply; what was shown stays and is stored.
@@ -328,7 +388,7 @@ class Session:
         """Answer the message that a crash left unanswered, if there is one."""
         async with self._one_at_a_time:
             for turn in await asyncio.to_thread(self._agent.store.unfinished, self.id):
-                begun = _Begun(turn, await asyncio.to_thread(self._state, turn))
+                begun = await asyncio.to_thread(lambda turn=turn: _Begun(turn, self._state(turn), side=self._look()))
                 async with aclosing(self._answer(begun)) as events:
                     async for event in events:
                         yield event
@@ -336,6 +396,37 @@ class Session:
     async def history(self) -> Sequence[TurnRecord]:
         """All turns, the oldest first."""
         return await asyncio.to_thread(self._agent.store.turns, self.id)
+
+    @property
+    def with_human(self) -> bool:
+        """True while a reviewer writes with the person, as far as was last seen."""
+        return self._with_human
+
+    async def human_messages(self) -> Sequence[HumanMessage]:
+        """What reviewers wrote, with the words around it, oldest first. None of it comes as an event any more."""
+        async with self._telling:
+            stirs, side = self._stirs, await asyncio.to_thread(self._agent.store.handoff.of_session, self.id)
+            self._note(side, stirs)
+            return side.messages
+
+    async def watch(self, *, every: float = WATCH_S) -> AsyncGenerator[HumanEvent]:
+        """What reviewers do, as it comes; never ends by itself. Costs nothing while there is no ticket.
+
+        Args:
+            every: seconds between two looks.
+        """
+        from .store import StoreError
+
+        while True:
+            await self._ticketed.wait()
+            try:
+                events = await self._human_events()
+            except StoreError as error:  # a reviewer's words are late rather than lost
+                log.warning("cannot look for a reviewer's words: %s", error)
+                events = []
+            for event in events:
+                yield event
+            await asyncio.sleep(every)
 
     async def set_country(self, code: str | None) -> None:
         """Change the country whose lines are shown."""
@@ -364,11 +455,40 @@ class Session:
         try:
             self._settle_earlier()
             turn = self._agent.store.begin_turn(self.id, message)
-            return _Begun(turn, self._state(turn))
+            return _Begun(turn, self._state(turn), side=self._look())
         except Exception as error:  # whatever broke, the person gets the safe reply
             trouble = str(error) if isinstance(error, StoreError) else type(error).__name__
             log.error("the conversation could not be stored or read: %s", trouble, exc_info=True)
             return _Begun(turn, {"text": message}, trouble=trouble)
+
+    def _look(self) -> HumanSide:
+        """The human side as it is now; a reviewer who is gone has given the talk back."""
+        handoff = self._agent.store.handoff
+        side = handoff.of_session(self.id, self._told)
+        if side.ticket is not None and side.ticket.state == "taken":
+            words = self._agent.copy.human_left(seed=zlib.crc32(self.id.encode()))
+            if handoff.lapse(self.id, words):
+                return handoff.of_session(self.id, self._told)
+        return side
+
+    async def _human_events(self) -> list[HumanEvent]:
+        """What reviewers did since the last time this was asked."""
+        async with self._telling:
+            stirs, side = self._stirs, await asyncio.to_thread(self._look)
+            self._note(side, stirs)
+        return [human_event(message) for message in side.messages]
+
+    def _stir(self) -> None:
+        """There may be a ticket now."""
+        self._stirs += 1
+        self._ticketed.set()
+
+    def _note(self, side: HumanSide, stirs: int) -> None:
+        """Remember what was handed out. Stop watching when there is no ticket, unless one came since the look."""
+        self._told = max([self._told, *(message.id for message in side.messages)])
+        self._with_human = side.ticket is not None and side.ticket.state == "taken"
+        if (side.ticket is None or side.ticket.state == "closed") and stirs == self._stirs:
+            self._ticketed.clear()
 
     def _settle_earlier(self) -> None:
         """Close what stands open: turns that a crash cut off, and one whose reply could not be written."""
@@ -387,12 +507,17 @@ class Session:
         """Run the graph and write what came of it. With trouble in the store a person in danger still gets the lines,
         and everyone else the safe reply."""
         shown, turn, trouble = _Shown(), begun.turn, begun.trouble
+        if begun.side is not None and begun.side.ticket is not None:
+            self._stir()
         ended = False
         try:
             try:
                 async with aclosing(self._run(begun, shown)) as events:
                     async for event in events:
                         yield event
+                        if isinstance(event, VerdictEvent) and self._ticketed.is_set():
+                            for said in await self._human_events():
+                                yield said
             except Exception as error:  # the graph catches its own; this is the floor under it
                 log.critical("the turn failed outside its nodes: %s", type(error).__name__, exc_info=True)
                 from .nodes import LAST_WORDS
@@ -402,6 +527,8 @@ class Session:
             ended = True
             if turn is not None:
                 trouble = await asyncio.to_thread(self._finish, turn, shown, stopped=False) or trouble
+                if shown.route in ("crisis", "hold"):
+                    self._stir()
             if trouble:
                 yield FailedEvent(turn_id=begun.id, text=self._agent.copy.not_stored(), detail=trouble)
             else:
@@ -429,6 +556,7 @@ class Session:
             country=self.country,
             seed=zlib.crc32(f"{self.id}/{begun.turn.number if begun.turn else 0}".encode()),
             hold=begun.trouble is not None,
+            human=begun.human,
         )
         graph, state = agent.graph, begun.state
         stream = cast(
@@ -451,11 +579,13 @@ class Session:
 
         store = self._agent.store
         record = store.session(self.id)
+        humans = store.handoff.of_session(self.id).messages if self._ticketed.is_set() else ()
         history: list[Utterance] = []
         for earlier in store.history(self.id, limit=HISTORY // 2):
             history.append(Utterance(role="user", text=earlier.user_text))
-            if earlier.reply:
-                history.append(Utterance(role="assistant", text=earlier.reply))
+            said = [message.text for message in humans if message.after == earlier.number and message.kind == "message"]
+            if answer := "\n\n".join(filter(None, (earlier.reply, *said))):
+                history.append(Utterance(role="assistant", text=answer))
         return {
             "text": turn.user_text,
             "history": history,
@@ -502,6 +632,11 @@ class Session:
             self.country = progress.country
 
 
+def human_event(message: HumanMessage) -> HumanEvent:
+    """A stored message of a reviewer as an event."""
+    return HumanEvent(id=message.id, kind=message.kind.value, text=message.text, after=message.after, time=message.time)
+
+
 def _blank(text: str) -> bool:
     """True when nothing in ``text`` can be seen: only spaces, controls, zero-width characters, lone marks."""
     return all(unicodedata.category(character)[0] in "CZM" for character in text)
@@ -512,7 +647,10 @@ def _crisis(state: TurnState, shown: _Shown) -> CrisisEntry | None:
     from .store import CrisisEntry
 
     risk, verdict = state.get("risk"), state.get("verdict")
-    if shown.route not in ("crisis", "hold") or risk is None or verdict is None:
+    if risk is None or verdict is None:
+        return None
+    told_a_human = shown.route == "human" and (verdict.crisis or verdict.error)
+    if shown.route not in ("crisis", "hold") and not told_a_human:
         return None
     lines = tuple(line.id for line in shown.card.lines) if shown.card else ()
     return CrisisEntry(max(risk.level, verdict.level), verdict.categories, lines, state.get("moves", ()))

@@ -72,6 +72,8 @@ class TurnContext:
     """Picks among copy variants; the same seed gives the same words."""
     hold: bool = False
     """The message could not be stored: answer a crisis, hold everything else, ask no model."""
+    human: bool = False
+    """A human reviewer writes with the person: judge the message and say nothing."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Conversations, kept: sessions, turns, verdicts, crisis events and an audit chain, in SQLite or PostgreSQL."""
 
-from .errors import StoreError, TurnPending, TurnSettled, UnknownSession
+from .errors import StoreError, TicketMoved, TurnPending, TurnSettled, UnknownSession
+from .handoff import Handoff, HumanKind, HumanMessage, HumanSide, Mark, MarkedMessage, Note
+from .outbox import Delivery, Outbox
 from .records import (
     AuditReport,
     AuditRow,
@@ -12,16 +14,32 @@ from .records import (
     TurnStatus,
 )
 from .store import Store
+from .tickets import Outcome, ServiceLevel, Span, Ticket, TicketState
 
 __all__ = [
     "AuditReport",
     "AuditRow",
     "CrisisEntry",
     "CrisisEvent",
+    "Delivery",
+    "Handoff",
+    "HumanKind",
+    "HumanMessage",
+    "HumanSide",
     "JsonObject",
+    "Mark",
+    "MarkedMessage",
+    "Note",
+    "Outbox",
+    "Outcome",
+    "ServiceLevel",
     "SessionRecord",
+    "Span",
     "Store",
     "StoreError",
+    "Ticket",
+    "TicketMoved",
+    "TicketState",
     "TurnPending",
     "TurnRecord",
     "TurnSettled",

@@ -37,6 +37,10 @@ class UnknownSession(StoreError):
     """There is no such conversation, or it was deleted."""
 
 
+class TicketMoved(StoreError):
+    """The ticket is in other hands, closed or gone. Nothing was changed."""
+
+
 _ELSEWHERE = "set WARMLINE_STORE__URL to another file, such as sqlite:////home/me/warmline.db"
 
 

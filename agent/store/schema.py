@@ -137,6 +137,97 @@ class StoredCrisis(Stored):
     moves: Mapped[list[Any]]
 
 
+NAME = String(64)
+
+
+class StoredTicket(Stored):
+    """A conversation that a human should look at: one row a conversation, opened again when a new crisis comes."""
+
+    __tablename__ = "tickets"
+    __table_args__ = (UniqueConstraint("session_id", name="uq_tickets_session"),)
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    session_id: Mapped[str] = mapped_column(ID, ForeignKey("sessions.id", ondelete="CASCADE"))
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    level: Mapped[str] = mapped_column(String(16))
+    categories: Mapped[list[Any]]
+    evidence: Mapped[list[Any]]
+    moves: Mapped[list[Any]]
+    created: Mapped[datetime]
+    opened: Mapped[datetime]
+    updated: Mapped[datetime]
+    first_seen: Mapped[datetime | None]
+    seen_by: Mapped[str | None] = mapped_column(NAME)
+    taken_by: Mapped[str | None] = mapped_column(NAME)
+    taken_at: Mapped[datetime | None]
+    alive: Mapped[datetime | None]
+    released: Mapped[datetime | None]
+    closed: Mapped[datetime | None]
+    closed_by: Mapped[str | None] = mapped_column(NAME)
+    outcome: Mapped[str | None] = mapped_column(String(32))
+
+
+class StoredNote(Stored):
+    """What a reviewer wrote down about a ticket, for other reviewers."""
+
+    __tablename__ = "ticket_notes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_id: Mapped[str] = mapped_column(ID, ForeignKey("tickets.id", ondelete="CASCADE"), index=True)
+    author: Mapped[str] = mapped_column(NAME)
+    text: Mapped[str]
+    time: Mapped[datetime]
+
+
+class StoredHuman(Stored):
+    """What a reviewer wrote to the person, and the fixed words that told of a reviewer coming and leaving."""
+
+    __tablename__ = "human_messages"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    session_id: Mapped[str] = mapped_column(ID, ForeignKey("sessions.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    text: Mapped[str]
+    author: Mapped[str] = mapped_column(NAME)
+    after: Mapped[int]
+    time: Mapped[datetime]
+
+
+class StoredMark(Stored):
+    """What a reviewer says the verdict on a message should have been."""
+
+    __tablename__ = "verdict_marks"
+
+    turn_id: Mapped[str] = mapped_column(ID, ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True)
+    author: Mapped[str] = mapped_column(NAME)
+    level: Mapped[str] = mapped_column(String(16))
+    categories: Mapped[list[Any]]
+    time: Mapped[datetime]
+
+
+class StoredDelivery(Stored):
+    """What the webhook still has to be told, written with the change it tells of."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index(
+            "ix_outbox_waiting",
+            "due",
+            sqlite_where=text("delivered IS NULL"),
+            postgresql_where=text("delivered IS NULL"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    session_id: Mapped[str] = mapped_column(ID, ForeignKey("sessions.id", ondelete="CASCADE"), index=True)
+    payload: Mapped[dict[str, Any]]
+    created: Mapped[datetime]
+    attempts: Mapped[int]
+    due: Mapped[datetime]
+    delivered: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(NAME)
+
+
 class Audit(Stored):
     """The chain. No foreign keys: a row outlives the conversation it speaks of. Triggers refuse every change."""
 
@@ -160,4 +251,9 @@ SESSIONS_TABLE = _table(Session)
 TURNS_TABLE = _table(Turn)
 VERDICTS_TABLE = _table(StoredVerdict)
 CRISES_TABLE = _table(StoredCrisis)
+TICKETS_TABLE = _table(StoredTicket)
+NOTES_TABLE = _table(StoredNote)
+HUMANS_TABLE = _table(StoredHuman)
+MARKS_TABLE = _table(StoredMark)
+OUTBOX_TABLE = _table(StoredDelivery)
 AUDIT_TABLE = _table(Audit)

@@ -16,10 +16,12 @@ from sqlalchemy import Connection, Select, update
 
 from ...guards.types import Verdict
 from ..events import Route
-from . import audit
+from . import audit, handoff
 from . import statements as sql
 from .database import Database
 from .errors import StoreError, TurnPending, TurnSettled, UnknownSession
+from .handoff import Handoff
+from .outbox import Outbox
 from .owner import Owner
 from .records import AuditReport, AuditRow, CrisisEntry, CrisisEvent, SessionRecord, TurnRecord, TurnStatus
 from .rows import (
@@ -62,8 +64,13 @@ class Store:
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
         owner: Callable[[], Owner] = Owner.current,
         abandoned_after: timedelta = ABANDONED_AFTER,
+        webhook: bool = False,
     ) -> None:
         self._database = database
+        self.handoff = Handoff(database, clock, new_id, webhook=webhook)
+        """Tickets, and what reviewers do."""
+        self.outbox = Outbox(database, clock)
+        """What the webhook still has to be told; stays empty without ``webhook``."""
         self._clock = clock
         self._new_id = new_id
         self._owner = owner  # asked each time: after a fork the process is another one
@@ -137,7 +144,8 @@ class Store:
         return self._change(session_id, {"ended": self._clock()}, "session_ended")
 
     def delete(self, session_id: str) -> bool:
-        """Delete a conversation whole: turns, verdicts, crisis events. Its audit rows stay; they hold no words.
+        """Delete a conversation whole: turns, verdicts, crisis events, ticket and notes. Its audit rows stay, without
+        words.
 
         Returns:
             True when its text is also gone from the files on disk; False when another process was still reading,
@@ -244,6 +252,7 @@ class Store:
                 row["categories"] = [category.value for category in crisis.categories]
                 connection.execute(sql.NEW_CRISIS, row | {"lines": list(crisis.lines), "moves": list(crisis.moves)})
                 entries.append(audit.crisis_answered(turn, crisis))
+            entries += self.handoff.after_turn(connection, turn, verdict, crisis, now)
             audit.append(connection, entries, now)
         return settled_turn(turn, outcome)
 
@@ -292,6 +301,12 @@ class Store:
             row = connection.execute(sql.VERDICT, {"turn_id": turn_id}).first()
         return verdict_of(row) if row else None
 
+    def verdicts(self, session_id: str) -> dict[str, Verdict]:
+        """Every verdict of a conversation, by turn."""
+        with self._database.reading() as connection:
+            rows = connection.execute(sql.VERDICTS, {"session_id": session_id})
+            return {row.turn_id: verdict_of(row) for row in rows}
+
     def crisis_events(self, session_id: str | None = None) -> tuple[CrisisEvent, ...]:
         """What the crisis protocol did, oldest first; in all conversations without ``session_id``."""
         with self._database.reading() as connection:
@@ -300,7 +315,8 @@ class Store:
     # Leaving with everything, and proving what happened
 
     def export(self, session_id: str) -> dict[str, Any]:
-        """A whole conversation as one JSON object: session, turns with verdicts, crisis events, audit rows.
+        """A whole conversation as one JSON object: session, turns with verdicts, crisis events, what humans wrote and
+        noted, audit rows.
 
         Raises:
             UnknownSession: there is none with this id.
@@ -321,6 +337,7 @@ class Store:
                 "session": plain(session),
                 "turns": turns,
                 "crisis_events": [plain(crisis_of(row)) for row in crises],
+                "handoff": handoff.export(connection, session_id),
                 "audit": [plain(audit_of(row)) for row in chain],
             }
 

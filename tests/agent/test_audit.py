@@ -80,6 +80,7 @@ def test_every_step_of_a_conversation_has_a_row(store: Store) -> None:
         "turn_begun",
         "turn_finished",
         "crisis_answered",
+        "ticket_opened",
         "country_set",
         "session_renamed",
         "turn_begun",

@@ -240,7 +240,7 @@ FILL = textwrap.dedent(
     """
 )
 
-LIMIT_FILE_SIZE = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))"
+LIMIT_FILE_SIZE = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))"
 LIMIT_PAGES = (
     "from sqlalchemy import event; engine = store._database._engine; engine.dispose();"
     "event.listen(engine, 'connect', lambda raw, _: raw.execute('PRAGMA max_page_count=120'))"

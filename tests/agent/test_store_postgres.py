@@ -9,7 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC
+from datetime import UTC, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,7 +19,16 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-from warmline.agent.store import CrisisEntry, Store, StoreError, TurnPending, TurnSettled, UnknownSession, migrations
+from warmline.agent.store import (
+    CrisisEntry,
+    Store,
+    StoreError,
+    TicketMoved,
+    TurnPending,
+    TurnSettled,
+    UnknownSession,
+    migrations,
+)
 from warmline.agent.store.schema import Stored
 from warmline.guards.types import Category, RiskLevel, Verdict
 
@@ -123,6 +132,32 @@ def test_replicas_begin_one_turn_at_a_time(url: str) -> None:
 
         with ThreadPoolExecutor(6) as pool:
             assert sorted(pool.map(race, range(6))) == [False] * 5 + [True]
+
+
+def test_of_six_reviewers_at_once_one_takes_the_ticket(url: str) -> None:
+    with Store.open(url, webhook=True) as one, Store.open(url, webhook=True) as two:
+        session = one.create_session()
+        crisis = CrisisEntry(RiskLevel.ELEVATED, (Category.SUICIDE,), ("us-988",))
+        turn = one.begin_turn(session.id, "x")
+        one.finish_turn(turn, reply="y", verdict=Verdict(level=RiskLevel.ELEVATED), route="crisis", crisis=crisis)
+        (ticket,) = two.handoff.queue()
+        start = threading.Barrier(6)
+
+        def race(number: int) -> bool:
+            start.wait()
+            try:
+                (one, two)[number % 2].handoff.take(ticket.id, f"reviewer{number}", "here")
+            except TicketMoved:
+                return False
+            return True
+
+        with ThreadPoolExecutor(6) as pool:
+            assert sorted(pool.map(race, range(6))) == [False] * 5 + [True]
+        assert len(one.handoff.of_session(session.id).messages) == 1
+        keys = {delivery.id for store in (one, two) if (delivery := store.outbox.claim(timedelta(minutes=1)))}
+        assert len(keys) == 2, "two replicas never claim the same delivery"
+        one.delete(session.id)
+        assert one.outbox.waiting() == 0
 
 
 def test_replicas_append_to_one_chain(url: str) -> None:

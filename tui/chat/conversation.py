@@ -25,6 +25,7 @@ from ...agent.events import (
     DoneEvent,
     Event,
     FailedEvent,
+    HumanEvent,
     ReplacedEvent,
     SentenceEvent,
     VerdictEvent,
@@ -130,6 +131,11 @@ class Conversation(Screen[None]):
         """True while a reply is on its way."""
         return self._turn is not None
 
+    @property
+    def with_human(self) -> bool:
+        """True while a human reviewer writes here."""
+        return self._session is not None and self._session.with_human
+
     def tell(self, text: str) -> None:
         """Put the state of things, in words, above the box."""
         self.query_one("#status", Static).update(Content(text))
@@ -138,6 +144,8 @@ class Conversation(Screen[None]):
         """Nothing is going on."""
         if not self.chat.ready:
             self.tell(words.GETTING_READY)
+        elif self.with_human:
+            self.tell(words.WITH_HUMAN)
         elif self.chat.trouble:
             self.tell(words.NOT_LOADED)
         else:
@@ -145,8 +153,7 @@ class Conversation(Screen[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose the words that fit; the text itself wraps by itself."""
-        narrow = event.size.width < len(words.FOOTER) + 2
-        self.query_one("#footer", Static).update(words.FOOTER_NARROW if narrow else words.FOOTER)
+        self._draw_footer()
         if not self.busy:
             self.call_after_refresh(self.tell_idle)
 
@@ -156,6 +163,13 @@ class Conversation(Screen[None]):
             event.stop()
             self.prompt.focus()
             self.prompt.insert(event.character)
+
+    def _draw_footer(self) -> None:
+        """Who is at the other end: never anything but the truth."""
+        wide, narrow = words.FOOTER, words.FOOTER_NARROW
+        if self.with_human:
+            wide, narrow = words.FOOTER_HUMAN, words.FOOTER_HUMAN_NARROW
+        self.query_one("#footer", Static).update(narrow if self.size.width < len(wide) + 2 else wide)
 
     def _draw_top(self) -> None:
         country = self.chat.country_name
@@ -239,6 +253,8 @@ class Conversation(Screen[None]):
                     case CrisisCardEvent():
                         self.chat.last_card = event.card
                         log.card(event.card)
+                    case HumanEvent():
+                        self._human(event)
                     case DoneEvent():
                         if event.stopped:
                             told = self._stopped(turn)
@@ -273,6 +289,7 @@ class Conversation(Screen[None]):
 
     async def stop(self) -> None:
         """End what is running, and wait until what was shown is stored."""
+        self.workers.cancel_group(self, "human")
         turn = self._turn
         if turn and turn.worker:
             turn.worker.cancel()
@@ -286,6 +303,7 @@ class Conversation(Screen[None]):
         async with self._opening:
             if self._session is None:
                 self._session = await self.chat.agent.open_session(country=self.chat.country)
+                self._watch(self._session)
             return self._session
 
     async def set_country(self, code: str | None) -> None:
@@ -317,13 +335,17 @@ class Conversation(Screen[None]):
 
     async def _enter(self, session: Session, title: str) -> None:
         self._session, self._title = session, title
-        await self.log_view.show(await session.history())
+        turns = await session.history()
+        await self.log_view.show(turns, await session.human_messages())
+        self._watch(session)
+        self._draw_footer()
         self._draw_top()
 
     async def action_new(self) -> None:
         """Begin with an empty page. What stands in the box stays."""
         await self.stop()
         self._session, self._title = None, words.NEW
+        self._draw_footer()
         await self.log_view.show(())
         self.log_view.greet()
         self._draw_top()
@@ -369,6 +391,25 @@ class Conversation(Screen[None]):
                         await self.refresh_list()
         except Exception as error:
             self.chat.notify(f"{words.FAILED}\n({_reason(error)})", markup=False)
+
+    # -- a human at the other end -----------------------------------------------------------------------------------
+
+    def _watch(self, session: Session) -> None:
+        """Show what a reviewer does, also while nobody writes here."""
+        self.run_worker(self._follow_humans(session), group="human", exclusive=True, exit_on_error=False)
+
+    async def _follow_humans(self, session: Session) -> None:
+        async with aclosing(session.watch()) as events_:
+            async for event in events_:
+                if session is not self._session:
+                    return
+                self._human(event)
+                if not self.busy:
+                    self.tell_idle()
+
+    def _human(self, event: HumanEvent) -> None:
+        self.log_view.human(event)
+        self._draw_footer()
 
     # -- keys -------------------------------------------------------------------------------------------------------
 

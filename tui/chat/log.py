@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,7 +18,8 @@ from . import words
 from .card import CardView
 
 if TYPE_CHECKING:
-    from ...agent.store import TurnRecord
+    from ...agent.events import HumanEvent
+    from ...agent.store import HumanMessage, TurnRecord
 
 W = TypeVar("W", bound=Widget)
 
@@ -68,6 +69,7 @@ class ConversationLog(VerticalScroll, can_focus=False):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._earlier: list[TurnRecord] = []
+        self._humans: dict[int, list[HumanMessage]] = {}
 
     @property
     def last_card(self) -> CardView | None:
@@ -82,6 +84,10 @@ class ConversationLog(VerticalScroll, can_focus=False):
     def reply(self) -> Said:
         """Begin a reply of the agent."""
         return self._put(Said(words.AGENT, "", classes="reply"))
+
+    def human(self, event: HumanEvent) -> Said:
+        """Show what a human wrote, or the agent's words about their coming and leaving."""
+        return self._put(_human(event))
 
     def greet(self) -> Said:
         """The first words on an empty page; they are not part of the conversation."""
@@ -101,14 +107,17 @@ class ConversationLog(VerticalScroll, can_focus=False):
         """Go to the newest message and stay there."""
         self.anchor()
 
-    async def show(self, turns: Sequence[TurnRecord]) -> None:
-        """Replace everything by a stored conversation."""
+    async def show(self, turns: Sequence[TurnRecord], humans: Sequence[HumanMessage] = ()) -> None:
+        """Replace everything by a stored conversation; what humans wrote stands behind its turn."""
         await self.remove_children()
+        self._humans = {}
+        for message in humans:
+            self._humans.setdefault(message.after, []).append(message)
         self._earlier = list(turns[:-PAGE])
         if self._earlier:
             await self.mount(Button("Show earlier messages", id="earlier"))
         with self.app.batch_update():
-            await self.mount_all(_drawn(turns[-PAGE:]))
+            await self.mount_all(_drawn(turns[-PAGE:], self._humans))
         self.follow()
 
     async def on_button_pressed(self, event: Button.Pressed) -> None:
@@ -116,7 +125,7 @@ class ConversationLog(VerticalScroll, can_focus=False):
         event.stop()
         page, self._earlier = self._earlier[-PAGE:], self._earlier[:-PAGE]
         self.anchor(False)
-        await self.mount_all(_drawn(page), after=event.button)
+        await self.mount_all(_drawn(page, self._humans), after=event.button)
         if not self._earlier:
             await event.button.remove()
 
@@ -139,7 +148,13 @@ class ConversationLog(VerticalScroll, can_focus=False):
             self.scroll_to(y=max(top, card.y + FIRST_NUMBERS - self.size.height), animate=False)
 
 
-def _drawn(turns: Sequence[TurnRecord]) -> list[Widget]:
+def _human(said: HumanEvent | HumanMessage) -> Said:
+    if said.kind == "message":
+        return Said(words.HUMAN, said.text, classes="human")
+    return Said(words.AGENT, said.text, classes="reply")
+
+
+def _drawn(turns: Sequence[TurnRecord], humans: Mapping[int, Sequence[HumanMessage]]) -> list[Widget]:
     drawn: list[Widget] = []
     for turn in turns:
         drawn.append(Said(words.YOU, turn.user_text, classes="yours"))
@@ -151,4 +166,5 @@ def _drawn(turns: Sequence[TurnRecord]) -> list[Widget]:
         if turn.card:
             with suppress(ValidationError):  # a card of an earlier version; its words stand in the reply
                 drawn.append(CardView(CrisisCard.model_validate(turn.card)))
+        drawn += [_human(message) for message in humans.get(turn.number, ())]
     return drawn

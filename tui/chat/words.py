@@ -8,6 +8,7 @@ from ...agent.settings import Settings
 
 YOU = "You"
 AGENT = "Warmline (AI)"
+HUMAN = "A real person"
 NOTE = "Note"
 NEW = "New conversation"
 NOWHERE = "Somewhere else, or I'd rather not say"
@@ -15,12 +16,16 @@ NOWHERE = "Somewhere else, or I'd rather not say"
 FOOTER = "Warmline is an AI, not a person. F1: talk to a person"
 FOOTER_NARROW = "An AI, not a person. F1: a person"
 
+FOOTER_HUMAN = "A real person is writing with you here. F1: other people"
+FOOTER_HUMAN_NARROW = "A real person is here. F1: others"
+
 PLACEHOLDER = "What is on your mind?"
 HINT = "Enter sends. Ctrl+J starts a new line. F2 shows your conversations."
 HINT_NARROW = "Enter sends. F2: conversations."
 
 GETTING_READY = "Getting ready. You can write already, and F1 works."
 WAITING_FOR_MODEL = "Still getting ready to answer. The first time can take a minute. F1 works now."
+WITH_HUMAN = "A real person reads what you write here."
 WORKING = "Working on a reply. Esc stops it."
 STOPPED = "Stopped. What was shown stays."
 RECOVERING = "Finishing the reply that was cut off last time. Esc stops it."

@@ -78,6 +78,9 @@ def as_text(event: Event) -> str:
             return event.text
         case "crisis_card":
             return f"\n\n{card_text(event.card)}\n"
+        case "human":
+            who = "A person: " if event.kind == "message" else ""
+            return f"\n{who}{event.text}\n"
         case "done":
             return "\n"
         case "failed":
