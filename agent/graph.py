@@ -62,8 +62,12 @@ def compile_graph(limits: TurnLimits | None = None) -> TurnGraph:
 
 
 def mermaid() -> str:
-    """The picture of the graph as Mermaid text; ``make docs`` writes it into docs/architecture.md."""
-    return compile_graph().get_graph().draw_mermaid()
+    """The picture of the graph as Mermaid text; ``make docs`` writes it into docs/architecture.md.
+
+    Every node has an error handler that leads to ``hold``; LangGraph draws them as loose nodes, so they are left out.
+    """
+    lines = compile_graph().get_graph().draw_mermaid().splitlines()
+    return "\n".join(line for line in lines if "__error_handler__" not in line)
 
 
 __all__ = ["TurnGraph", "build_graph", "compile_graph", "mermaid"]
