@@ -75,16 +75,6 @@ class SafetyPlan(Frozen):
     steps: Mapping[str, Text]
 
 
-class About(Frozen):
-    """What a first screen says: what this is and is not."""
-
-    title: Text
-    what: Text
-    not_for: Text
-    kept: Text
-    country: Text
-
-
 class Human(Frozen):
     """What the agent says when a human reviewer comes and when they leave."""
 
@@ -116,15 +106,11 @@ class Texts(Frozen):
     cut_off: More
     replaced: More
     replaced_whole: More
-    stopped: Text
     empty: Text
     too_long: Text
-    unreadable: Text
     interrupted: Text
     not_stored: Text
     human: Human
-    about: About
-    help: Text
 
     @model_validator(mode="after")
     def _complete(self) -> Texts:
@@ -200,10 +186,6 @@ class Copy:
         """Says plainly that this is an AI and cannot call anyone."""
         return self.texts.notice
 
-    def stopped(self) -> str:
-        """The person stopped the reply."""
-        return self.texts.stopped
-
     def empty(self) -> str:
         """The message holds no words."""
         return self.texts.empty
@@ -211,10 +193,6 @@ class Copy:
     def too_long(self) -> str:
         """The message is longer than can be read."""
         return self.texts.too_long
-
-    def unreadable(self) -> str:
-        """The message cannot be read."""
-        return self.texts.unreadable
 
     def interrupted(self) -> str:
         """Closes a turn that a crash or a restart cut off."""

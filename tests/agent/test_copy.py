@@ -286,7 +286,7 @@ class TestBrokenFile:
     @pytest.mark.parametrize(
         ("old", "new", "told"),
         [
-            ("stopped: You stopped my reply.", "stopped: Stopped!", "stopped: .*exclamation"),
+            ("empty: I did not get any words.", "empty: Nothing!", "empty: .*exclamation"),
             ("  one: You can {first}.", "  one: You can {frist}.", "reach.one: .*frist"),
             ("empty: I did", "emptied: I did", "empty: Field required"),
             ("  neglect:\n    - Do you", "  negligence:\n    - Do you", "safety_question has unknown or missing keys"),

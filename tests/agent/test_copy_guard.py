@@ -20,12 +20,12 @@ FILLED = {
 
 
 def said(texts: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every text that is said in a reply, with its place. What a first screen shows is no reply."""
+    """Every text that is said in a reply, with its place."""
     if isinstance(texts, str):
         yield key, texts.format(**FILLED)
     elif isinstance(texts, dict):
         for name, below in texts.items():
-            if name not in ("about", "language"):
+            if name != "language":
                 yield from said(below, f"{key}.{name}")
     else:
         for number, below in enumerate(texts):
