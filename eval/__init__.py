@@ -1,1 +1,1 @@
-"""Benches and measurements. So far ``speed``, behind ``warmline bench``; rubrics and judges have their own issue."""
+"""Measurements. So far ``speed`` and the self-check of the ``protocol``; benches and judges have their own issue."""
