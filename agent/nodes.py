@@ -80,7 +80,7 @@ async def support(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, 
     """Let the model answer, sentence by sentence, behind the gate."""
     context, parts = runtime.context, runtime.context.parts
     question = _safety_question(state, context)
-    if question and not parts.model_meets_concern:
+    if state.get("route") == "concern" and not parts.model_meets_concern:
         return {"reply": ""}
     messages = build_messages(state.get("history", ()), state["text"], safety_question=question)
     shown, problems = "", ()
@@ -118,9 +118,9 @@ async def check(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, An
         endings.append(parts.copy.ending(problems, begun=bool(reply.strip()), seed=context.seed))
     progress = state.get("progress") or Progress()
     question = _safety_question(state, context)
+    if not (reply.strip() or endings):  # a concern that no model's words met
+        endings.append(parts.copy.concern(seed=context.seed))
     if question:
-        if not (reply.strip() or endings):
-            endings.append(parts.copy.concern(seed=context.seed))
         endings.append(question)
     progress = progress.model_copy(update={"pending": _asked_about(state) if question else None})
     return {"pending": "\n\n".join(endings), "problems": problems, "progress": progress}

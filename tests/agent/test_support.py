@@ -350,3 +350,14 @@ async def test_a_sentence_that_a_limit_cut_in_the_middle_is_left_out(store: Stor
 async def test_a_reply_that_is_only_a_fragment_ends_with_honest_words(store: Store) -> None:
     events = await turn(make(store, "And the other thing about it is that"), ORDINARY)
     assert types(events) == ["verdict", "replaced", "done"]
+
+
+async def test_a_weak_model_is_not_let_near_a_second_concern_either(store: Store) -> None:
+    model = ScriptedModel(replies=["It is a bittersweet thing."])
+    agent = make(store, model=model)
+    agent.weak_model = True
+    session = await agent.open_session(country="US")
+    await collect(session, HOPELESS)
+    second = await collect(session, "everything feels pointless and i'm such a burden")
+    assert model.calls == []
+    assert shown(second).strip()
