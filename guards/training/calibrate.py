@@ -128,13 +128,13 @@ def _category_scores(scales: dict[Category, Scale], logits: np.ndarray, i: int) 
     return np.array([scales[CATEGORIES[i]](float(x)) for x in logits[:, 1 + i]])
 
 
-def predict(network: Path, held: Sequence[Message], target: Path) -> None:
+def predict(network: Path, backbone: Path, held: Sequence[Message], target: Path) -> None:
     """Writes what the int8 form of a fold's ``network.pt`` says about ``held``."""
     from .export import main as export
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        export([str(network), "--to", scratch])
+        export([str(network), "--backbone", str(backbone), "--to", scratch])
         save_calibration(uncalibrated(folder), folder)
         encoder = OnnxEncoder.load(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -159,14 +159,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument(
         "--fold", nargs=2, action="append", default=[], metavar=("RUN", "AUTHORS"), help="predict first"
     )
+    options.add_argument("--backbone", type=Path, help="with --fold: folder of the model it was trained from")
     options.add_argument("--encoder", type=Path, default=SHIPPED)
     # .95 over writers half of whom wrote crises and their calm twins: about .96 for one who did not, and fewer than
     # one alarm in a hundred on the questions of CounselChat. .98 would cost a third of the crises found.
     options.add_argument("--specificity", type=float, default=0.95, help="share of calm messages left alone")
     chosen = options.parse_args(arguments)
+    if chosen.fold and chosen.backbone is None:
+        options.error("--fold needs --backbone FOLDER, the model that the run was trained from")
     for run, authors in chosen.fold:
         _, held = by_author(read_corpus(chosen.corpus), authors.split(","))
-        predict(Path(run) / "network.pt", held, chosen.held_out / f"{authors.replace(',', '_')}.jsonl")
+        predict(Path(run) / "network.pt", chosen.backbone, held, chosen.held_out / f"{authors.replace(',', '_')}.jsonl")
     predictions = read_held_out(chosen.held_out, chosen.corpus)
     if not predictions:
         options.error(f"no predictions in {chosen.held_out}: give --fold RUN AUTHORS")

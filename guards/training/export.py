@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..encoder import SHIPPED
-from .network import backbone_folder, build
+from .network import build, layers_of
 
 if TYPE_CHECKING:
     import torch
@@ -59,12 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("networks", type=Path, nargs="+", help="network.pt; several are averaged")
-    options.add_argument("--backbone", type=Path, default=backbone_folder(), help="the one it was trained from")
+    options.add_argument("--backbone", type=Path, required=True, help="folder of the model it was trained from")
     options.add_argument("--to", type=Path, default=SHIPPED)
     chosen = options.parse_args(arguments)
-    network = build(chosen.backbone)
-    states = [torch.load(path, weights_only=True, map_location="cpu") for path in chosen.networks]
-    network.load_state_dict(soup(states))
+    weights = soup([torch.load(path, weights_only=True, map_location="cpu") for path in chosen.networks])
+    network = build(chosen.backbone, layers_of(weights))
+    network.load_state_dict(weights)
     chosen.to.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         export(network, Path(scratch) / "float.onnx")

