@@ -10,14 +10,16 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pydantic import Field
 
 from .canonical import Canonical, canonical
+from .languages import Languages, shipped_languages
 from .lexicon import Combination, Lexicon, Rule, load_lexicon
+from .reading import Reading
 from .scope import Judged, judge, strength
 from .types import Category, Evidence, Frozen, RiskLevel, Subject, Utterance, Verdict
 
@@ -80,12 +82,15 @@ class CrisisFilter:
         lexicon: Lexicon | None = None,
         encoder: Encoder | None = None,
         thresholds: Thresholds | None = None,
+        languages: Languages | None = None,
     ) -> None:
-        """
+        """``languages`` are the lexicons beside the English one; by default all that ship.
+
         Raises:
             LexiconError: when the shipped lexicon is asked for and cannot be read.
         """
         self.lexicon = lexicon or load_lexicon()
+        self.languages = shipped_languages() if languages is None else languages
         self.encoder = encoder
         self.thresholds = thresholds or Thresholds()
         # A wish in an earlier turn counts for a combination only when this turn brings another part of it.
@@ -121,25 +126,29 @@ class CrisisFilter:
         verdict = _verdict(text, message, findings)
         return verdict if self.encoder is None else self._fused(text, verdict, self.encoder)
 
+    def _read(self, text: str) -> Iterator[tuple[Lexicon, Reading]]:
+        """The text as English, and as each language that can be at stake in it."""
+        yield from ((self.lexicon, reading) for reading in self.lexicon.read(text))
+        yield from self.languages.read(text)
+
     def _findings(self, text: str) -> list[_Finding]:
         found: dict[tuple[str, int, int], _Finding] = {}
-        reach = self.lexicon.negation_reach
         seen: Counter[str] = Counter()
         enough: set[str] = set()
         known: set[str] = set()
-        for reading in self.lexicon.read(text):
+        for lexicon, reading in self._read(text):
             if reading.text in known:  # a flood of the same words has said all it has to say
                 continue
             known.add(reading.text)
-            places = self.lexicon.places(reading)
-            matches = self.lexicon.find(reading, places, enough)
+            places = lexicon.places(reading)
+            matches = lexicon.find(reading, places, enough)
             if not matches:
                 continue
             # In a very long text the hundredth match of a rule says nothing new; this keeps the cost in bounds.
             seen.update(m.rule.id for m in matches if m.rule)
             enough = {rule for rule, times in seen.items() if times >= _MOST_MATCHES}
-            scopes = self.lexicon.scopes(reading, places)
-            for judged in judge(reading, matches, scopes, reach):
+            scopes = lexicon.scopes(reading, places)
+            for judged in judge(reading, matches, scopes, lexicon.negation_reach):
                 if judged.taken_back is None:
                     match = judged.match
                     span, token = reading.span(match.start, match.end), reading.token(match.start + 1)
@@ -180,8 +189,8 @@ class CrisisFilter:
         whole = canonical(text).text
         spans = sorted(
             reading.span(scope.start, scope.end)
-            for reading in self.lexicon.read(whole)
-            for scope in self.lexicon.scopes(reading, self.lexicon.places(reading))
+            for lexicon, reading in self._read(whole)
+            for scope in lexicon.scopes(reading, lexicon.places(reading))
             if scope.kind == "idiom"
         )
         if not spans:
