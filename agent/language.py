@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -59,7 +59,7 @@ def language_of(text: str, before: str = "en") -> str:
     if not head.isascii() and (found := _by_script(head, before)):
         return found
     words = [word.replace("’", "'") for word in _WORD.findall(head)]
-    score: Counter[str] = Counter()
+    score: defaultdict[str, float] = defaultdict(float)
     hits: Counter[str] = Counter()
     weights, letters = _evidence()
     for word in words:
@@ -72,7 +72,8 @@ def language_of(text: str, before: str = "en") -> str:
             hits[language] += 1
     if not score:
         return before
-    best, evidence = score.most_common(1)[0]
+    best = max(score, key=score.__getitem__)
+    evidence = score[best]
     rival = max((value for language, value in score.items() if language != best), default=0.0)
     lead = LEAD_LONG if len(words) >= LONG else LEAD
     clear = evidence >= CLEAR and evidence >= lead * rival and hits[best] >= SHARE * len(words)

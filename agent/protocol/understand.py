@@ -15,10 +15,10 @@ from pathlib import Path
 from pydantic import Field
 
 from ...guards.canonical import canonical
-from ...guards.hotlines import country_in
 from ...guards.lexicon import load_lexicon
 from ...guards.types import Category, Frozen, RiskLevel, Verdict
 from .files import Lines, PlaybookError
+from .places import country_named
 from .state import Answer
 
 HEAD, TAIL = 1500, 500
@@ -222,7 +222,7 @@ def understand(
     states = found(rules.states)
     acts = found(rules.acts)
     barriers = found(rules.barriers)
-    country = country_in(text) if asks_country and count <= 12 else None
+    country = country_named(text, rules.language) if asks_country and count <= 12 else None
     answer = _answer(words, count, pending, states, rules, soft=soft, offer=offer) if pending else None
     if pending and answer is None:
         danger = [e for e in verdict.evidence if e.level >= RiskLevel.ELEVATED and e.category is Category.SUICIDE]
