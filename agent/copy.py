@@ -133,6 +133,11 @@ class Copy:
     def __init__(self, texts: Texts) -> None:
         self.texts = texts
 
+    @property
+    def language(self) -> str:
+        """ISO 639-1."""
+        return self.texts.language
+
     @classmethod
     def load(cls, language: str = "en", *, path: Path | None = None) -> Copy:
         """Read the shipped file of ``language``, or ``path``.

@@ -19,11 +19,13 @@ from ..guards.conversation import RiskState, advance
 from ..guards.gate import Passed, gate
 from ..guards.types import Category, RiskLevel, Subject, Utterance, Verdict
 from .events import CrisisCardEvent, ReplacedEvent, SentenceEvent, VerdictEvent
+from .language import language_of
 from .model.stream import ModelError, stream_text
 from .prompt import build_messages
 from .protocol.say import help_card
 from .protocol.state import Progress
 from .turn import HISTORY, TurnContext, TurnState
+from .voice import ENGLISH
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +41,11 @@ LAST_WORDS = (
 
 
 async def receive(state: TurnState) -> dict[str, Any]:
-    """Make the text safe to handle and clear what the last turn left."""
+    """Make the text safe to handle, see which language it is in, and clear what the last turn left."""
+    text = clean(state["text"])
     return {
-        "text": clean(state["text"]),
+        "text": text,
+        "language": language_of(text, state.get("language", ENGLISH)),
         "verdict": None,
         "reply": "",
         "pending": "",
@@ -59,7 +63,7 @@ async def screen(
     progress = state.get("progress") or Progress()
     verdict = await asyncio.to_thread(context.parts.filter.screen, state["text"], state.get("history", ()))
     before = state.get("risk") or RiskState()
-    topic = context.parts.playbooks.topics.get(progress.pending or "")
+    topic = context.voice(state).playbooks.topics.get(progress.pending or "")
     denial = topic is not None and topic.denial and not progress.open  # the open protocol takes denials in by itself
     risk = before if verdict.error else advance(before, verdict, state["text"], asked=denial)
     _write(runtime, VerdictEvent(turn_id=context.turn_id, verdict=verdict, level=risk.level))
@@ -109,17 +113,18 @@ async def support(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, 
 async def check(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
     """Check the reply once more as a whole and find the fixed words that end it."""
     context, parts = runtime.context, runtime.context.parts
+    copy = context.voice(state).copy
     reply, problems = state.get("reply", ""), state.get("problems", ())
     if reply.strip():
         whole = parts.output_guard.check(reply, context=state["text"], whole=True)
         problems += (*(f"output:{problem}" for problem in whole.problems), *_named("guard", whole.error))
     endings: list[str] = []
     if problems:
-        endings.append(parts.copy.ending(problems, begun=bool(reply.strip()), seed=context.seed))
+        endings.append(copy.ending(problems, begun=bool(reply.strip()), seed=context.seed))
     progress = state.get("progress") or Progress()
     question = _safety_question(state, context)
     if not (reply.strip() or endings):  # a concern that no model's words met
-        endings.append(parts.copy.concern(seed=context.seed))
+        endings.append(copy.concern(seed=context.seed))
     if question:
         endings.append(question)
     progress = progress.model_copy(update={"pending": _asked_about(state) if question else None})
@@ -128,9 +133,10 @@ async def check(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, An
 
 async def hold(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
     """The fixed, true reply for when a part of us failed, with a way to reach a human."""
-    context, parts = runtime.context, runtime.context.parts
-    card = help_card(context.country, parts.directory, parts.copy)
-    return {"route": "hold", "pending": parts.copy.hold(seed=context.seed), "card": card}
+    context = runtime.context
+    copy = context.voice(state).copy
+    card = help_card(context.country, context.parts.directory, copy)
+    return {"route": "hold", "pending": copy.hold(seed=context.seed), "card": card}
 
 
 async def deliver(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
@@ -179,7 +185,8 @@ def _safety_question(state: TurnState, context: TurnContext) -> str | None:
     progress, verdict = state.get("progress") or Progress(), state.get("verdict")
     if state.get("route") != "concern" or progress.pending or verdict is None:
         return None
-    return context.parts.copy.safety_question(verdict.categories, seed=context.seed, subject=verdict.subject)
+    copy = context.voice(state).copy
+    return copy.safety_question(verdict.categories, seed=context.seed, subject=verdict.subject)
 
 
 SAFETY_TOPICS = {

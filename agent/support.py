@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # the agent opens at once; what a turn needs is loaded behind
     from .graph import TurnGraph
     from .store import CrisisEntry, HumanMessage, HumanSide, SessionRecord, Store, TurnRecord
     from .turn import Parts, TurnState
+    from .voice import Voices
     from .webhook import Webhook
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,8 @@ class SupportAgent:
         model: any LangChain chat model.
         settings: None reads them (flags over environment over file over defaults).
         store: where conversations are kept.
-        crisis_filter, output_guard, directory, copy: replacements for the shipped ones.
+        crisis_filter, output_guard, directory: replacements for the shipped ones.
+        copy: stands in place of the shipped copy of its language.
         graph: a turn graph compiled by the embedder, e.g. with a checkpointer of his own.
     """
 
@@ -83,6 +85,7 @@ class SupportAgent:
         self._model, self._store, self._filter = model, store, crisis_filter
         self._output_guard, self._directory, self._copy, self._graph = output_guard, directory, copy, graph
         self._parts: Parts | None = None
+        self._voices: Voices | None = None
         self._webhook: Webhook | None = None
         self._delivering: asyncio.Task[None] | None = None
         self._guards: dict[str | None, OutputGuard] = {}
@@ -104,7 +107,7 @@ class SupportAgent:
 
     @property
     def copy(self) -> Copy:
-        """The words the agent says by itself."""
+        """The words the agent says by itself, in English or as they were handed in."""
         if self._copy is None:
             with self._lock:
                 if self._copy is None:
@@ -112,6 +115,17 @@ class SupportAgent:
 
                     self._copy = Copy.load()
         return self._copy
+
+    @property
+    def voices(self) -> Voices:
+        """All vetted words, by language."""
+        if self._voices is None:
+            with self._lock:
+                if self._voices is None:
+                    from .voice import Voices
+
+                    self._voices = Voices(copy=self._copy)
+        return self._voices
 
     @property
     def directory(self) -> Directory:
@@ -157,7 +171,7 @@ class SupportAgent:
                         output_guard=self._guard_for(None),
                         model=self._model or build_model(settings.model),
                         directory=self.directory,
-                        copy=self.copy,
+                        voices=self.voices,
                         limits=Limits.from_settings(settings.model),
                         model_meets_concern=not self.weak_model,
                     )
@@ -200,12 +214,16 @@ class SupportAgent:
 
     def prepare(self) -> None:
         """Load guards, copy and graph, but no weights. Blocking; safe to repeat."""
-        _ = self.parts, self.graph
+        _ = self.parts.voices.of(self.copy.language), self.graph
 
     # -- use --------------------------------------------------------------------------------------------------------
 
     async def warm_up(self) -> None:
-        """Load what the first turn needs, the weights of the embedded model too. Safe to repeat."""
+        """Load what the first turn needs, the weights of the embedded model too, and read every language whole.
+
+        Raises:
+            CopyError, PlaybookError: a language that ships cannot be used; naming the file, the line or key.
+        """
 
         def load() -> None:
             self.prepare()
@@ -214,18 +232,21 @@ class SupportAgent:
             weights = getattr(self.parts.model, "load", None)
             if callable(weights):
                 weights()
+            self.voices.check(self.directory)  # last: nobody waits for words in a language not spoken yet
 
         await asyncio.to_thread(load)
 
-    def hotlines(self, country: str | None) -> CrisisCard:
+    def hotlines(self, country: str | None, *, language: str | None = None) -> CrisisCard:
         """The help card of a country, at once and without the model.
 
         Args:
             country: ISO 3166-1 alpha-2; None or an unknown one gives the international entries.
+            language: ISO 639-1, for the words around the lines; English where there are no others.
         """
         from .protocol.say import help_card
 
-        return help_card(country or self.settings.country, self.directory, self.copy)
+        copy = self.voices.of(language).copy if language else self.copy
+        return help_card(country or self.settings.country, self.directory, copy)
 
     async def open_session(self, *, country: str | None = None, session_id: str | None = None) -> Session:
         """A new conversation, or with ``session_id`` a stored one.
@@ -238,7 +259,7 @@ class SupportAgent:
         def load() -> tuple[SessionRecord, HumanSide | None]:
             code = self.directory.country_code(country or self.settings.country)
             if session_id is None:
-                return self.store.create_session(country=code, language="en"), None
+                return self.store.create_session(country=code, language=self.copy.language), None
             record = self.store.session(session_id)
             if code and code != record.country and country:
                 record = self.store.set_country(session_id, code)
@@ -349,6 +370,8 @@ class Session:
         self._agent = agent
         self.id = record.id
         self.country = record.country
+        self.language = record.language
+        """ISO 639-1 code of the language the person writes in."""
         self._one_at_a_time = asyncio.Lock()
         self._unwritten: tuple[TurnRecord, str] | None = None
         """A turn that was shown but could not be stored, with what was shown."""
@@ -370,13 +393,12 @@ class Session:
         """
         from ..guards.clean import clean
 
-        copy = self._agent.copy
         message = clean(text)
         if _blank(message):
-            yield FailedEvent(turn_id="", text=copy.empty(), detail="the message holds no readable character")
+            yield FailedEvent(turn_id="", text=self.copy.empty(), detail="the message holds no readable character")
             return
         if len(message) > MAX_CHARS:
-            yield FailedEvent(turn_id="", text=copy.too_long(), detail=f"longer than {MAX_CHARS} characters")
+            yield FailedEvent(turn_id="", text=self.copy.too_long(), detail=f"longer than {MAX_CHARS} characters")
             return
         async with self._one_at_a_time:
             begun = await self._uncancelled(self._begin, message)
@@ -396,6 +418,11 @@ class Session:
     async def history(self) -> Sequence[TurnRecord]:
         """All turns, the oldest first."""
         return await asyncio.to_thread(self._agent.store.turns, self.id)
+
+    @property
+    def copy(self) -> Copy:
+        """The agent's own words in the language of the conversation."""
+        return self._agent.voices.of(self.language).copy
 
     @property
     def with_human(self) -> bool:
@@ -466,7 +493,7 @@ class Session:
         handoff = self._agent.store.handoff
         side = handoff.of_session(self.id, self._told)
         if side.ticket is not None and side.ticket.state == "taken":
-            words = self._agent.copy.human_left(seed=zlib.crc32(self.id.encode()))
+            words = self.copy.human_left(seed=zlib.crc32(self.id.encode()))
             if handoff.lapse(self.id, words):
                 return handoff.of_session(self.id, self._told)
         return side
@@ -494,7 +521,7 @@ class Session:
         """Close what stands open: turns that a crash cut off, and one whose reply could not be written."""
         from .store import TurnSettled, TurnStatus
 
-        store, interrupted = self._agent.store, self._agent.copy.interrupted()
+        store, interrupted = self._agent.store, self.copy.interrupted()
         open_turns = [(turn, interrupted) for turn in store.unfinished(self.id)]
         if self._unwritten is not None:
             open_turns.append(self._unwritten)
@@ -530,7 +557,7 @@ class Session:
                 if shown.route in ("crisis", "hold"):
                     self._stir()
             if trouble:
-                yield FailedEvent(turn_id=begun.id, text=self._agent.copy.not_stored(), detail=trouble)
+                yield FailedEvent(turn_id=begun.id, text=self.copy.not_stored(), detail=trouble)
             else:
                 yield DoneEvent(
                     turn_id=begun.id,
@@ -589,6 +616,7 @@ class Session:
         return {
             "text": turn.user_text,
             "history": history,
+            "language": record.language,
             "risk": RiskState.model_validate(record.risk or {}),
             "progress": Progress.model_validate(record.protocol or {}),
         }
@@ -599,6 +627,7 @@ class Session:
 
         state: TurnState = shown.state or {"text": turn.user_text}
         store, verdict = self._agent.store, state.get("verdict")
+        self.language = state.get("language", self.language)
         try:
             if verdict is None:  # stopped, or broken, before it was judged
                 store.close_turn(turn, TurnStatus.CLOSED if stopped else TurnStatus.FAILED, shown.reply)
@@ -608,6 +637,7 @@ class Session:
                     reply=shown.reply,
                     route=shown.route,
                     verdict=verdict,
+                    language=self.language,
                     risk=state.get("risk"),
                     protocol=state.get("progress"),
                     card=shown.card,

@@ -12,23 +12,24 @@ from ..guards.filter import CrisisFilter
 from ..guards.hotlines import Directory
 from ..guards.output import OutputGuard
 from ..guards.types import Utterance, Verdict
-from .copy import Copy
 from .events import CrisisCard, Route
 from .model.stream import Limits
-from .protocol.playbook import Playbooks, load_playbooks
 from .protocol.state import Progress
+from .voice import ENGLISH, Voice, Voices
 
 HISTORY = 12
 """Utterances kept in the state: what the model and the filter see of the conversation. Keeps a turn's cost flat."""
 
 
 class TurnState(TypedDict, total=False):
-    """Channels of the graph. ``history``, ``risk`` and ``progress`` live on from turn to turn."""
+    """Channels of the graph. ``history``, ``language``, ``risk`` and ``progress`` live on from turn to turn."""
 
     text: Required[str]
     """What the person wrote; cleaned by ``receive``."""
     history: NotRequired[list[Utterance]]
     """Oldest first, without ``text``; at most ``HISTORY``."""
+    language: NotRequired[str]
+    """ISO 639-1 code of the language the person writes in; English before the first message."""
     risk: NotRequired[RiskState]
     progress: NotRequired[Progress]
     verdict: NotRequired[Verdict | None]
@@ -52,10 +53,9 @@ class Parts:
     output_guard: OutputGuard
     model: BaseChatModel
     directory: Directory
-    copy: Copy
+    voices: Voices = field(default_factory=Voices)
+    """All vetted words, by language: the fixed copy and the crisis protocol's playbooks."""
     limits: Limits = field(default_factory=Limits)
-    playbooks: Playbooks = field(default_factory=load_playbooks)
-    """The crisis protocol: what may be said in a crisis, and when."""
     model_meets_concern: bool = True
     """False for a model too weak to be let near a person who may be in danger: vetted words then stand in its place."""
 
@@ -74,6 +74,10 @@ class TurnContext:
     """The message could not be stored: answer a crisis, hold everything else, ask no model."""
     human: bool = False
     """A human reviewer writes with the person: judge the message and say nothing."""
+
+    def voice(self, state: TurnState) -> Voice:
+        """The words of the person's language."""
+        return self.parts.voices.of(state.get("language", ENGLISH))
 
 
 @dataclass(frozen=True)

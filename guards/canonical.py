@@ -68,6 +68,9 @@ def canonical(text: str) -> Canonical:
     text = rewrite(text, _decoded(text))
     if "\x1b" in text or "\x9b" in text:
         text = rewrite(text, ((m.start(), m.end(), "") for m in ANSI.finditer(text)))
+    text = rewrite(
+        text, ((m.start(), m.end(), unicodedata.normalize("NFC", m[0])) for m in _TAKEN_APART.finditer(text))
+    )
     present = set(text)
     moved = [c for c in present if len(_FOLD[ord(c)]) != 1]
     if moved:
@@ -153,13 +156,22 @@ def _fold(char: str) -> str:
     plain = unicodedata.normalize("NFD", folded)
     if plain[0].isascii() and plain[0].isalpha():
         folded = "".join(c for c in plain if not _MARK.match(c))
-    return folded.lower() if folded != "İ" else "i"
+    return "".join(_STROKED.get(c, c) for c in folded.lower()) if folded != "İ" else "i"
 
 
+_STROKED = {"ł": "l", "đ": "d", "ð": "d", "ø": "o", "ħ": "h", "ŧ": "t", "ı": "i", "ß": "ss", "æ": "ae", "œ": "oe"}
+"""Letters that are a plain one with a stroke, or two in one, but have no decomposition in Unicode."""
+_TAKEN_APART = re.compile(r"[\u1100-\u11ff]+|[\u3041-\u30fe][\u3099\u309a]|[\u0418\u0438][\u0306]")
+"""Hangul, kana and one Cyrillic letter in pieces, as some systems store them."""
 _MARK = re.compile(r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]")
 """Marks that sit on Latin, Greek and Cyrillic letters, and variation selectors; other vowel signs are letters."""
 _INVISIBLE = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffc")
 _QUOTES = dict.fromkeys("’‘‛ʼʹ′`´＇", "'") | dict.fromkeys("“”„‟«»″", '"')
+
+
+def letters(text: str) -> str:
+    """Each character in its canonical spelling and nothing more: for words that are known to be honest."""
+    return text if text.isascii() and text.islower() else text.translate(_FOLD)
 
 
 class _Folding(dict[int, str]):
@@ -174,10 +186,11 @@ class _Folding(dict[int, str]):
 _FOLD = _Folding()
 
 _PAIRS = (
-    "аa еe оo рp сc уy хx кk іi їi јj ѕs ԁd һh ԛq ԝw вb нh мm тt пn ɡg αa οo ρp νv ιi κk τt υu εe ηn ωw χx γy ɑa ıi ѵv"
+    "аa еe оo рp сc уy хx кk іi їi јj ѕs ԁd һh ԛq ԝw вb нh мm тt пn ɡg αa οo ρp νv ιi κk τt υu εe ηn ωw χx γy ɑa ѵv"
 )
 _LOOKALIKE = {ord(pair[0]): pair[1] for pair in _PAIRS.split()}
 """Small Cyrillic, Greek and other letters, to the Latin letter each is mistaken for (after Unicode TR39)."""
+_CYRILLIC = str.maketrans("aeopcyxki", "аеорсухкі")
 _WORD = re.compile(r"[^\W\d_]+")
 _FOREIGN = re.compile(r"[\u0370-\u052f]")
 
@@ -194,7 +207,10 @@ def _latinised(text: str) -> str:
             return m[0]
         rest = letters - lookalikes
         mixed = any("a" <= c <= "z" for c in rest)
-        if any(_FOREIGN.match(c) for c in rest) or not (mixed or (latin and not genuine)):
+        if any(_FOREIGN.match(c) for c in rest):
+            # Latin look-alikes inside a Cyrillic word; Greek keeps its own.
+            return m[0].translate(_CYRILLIC) if mixed and any("\u0400" <= c for c in rest) else m[0]
+        if not (mixed or (latin and not genuine)):
             return m[0]
         return m[0].translate(_LOOKALIKE)
 

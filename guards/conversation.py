@@ -10,6 +10,8 @@ Levels rise at once and fall slowly.
 6. Four calm turns in a row lower one step, then the count begins again; a level from today never falls in one go.
 7. A message that could not be judged (``verdict.error``) lowers nothing, raises to concern at least, is no calm turn.
 8. A message whose verdict is none, such as an idiom, changes nothing else in a calm conversation.
+9. Where there has been no crisis yet, the last few messages that read as one as a crisis (``verdict.together``) make it
+   elevated: what builds up stands in no single message. After a crisis they would only repeat what is known.
 
 Decides nothing about a single message: that is the filter's part.
 """
@@ -31,6 +33,15 @@ CONCERNS_TO_ELEVATED = 3
 CALM_TURNS_TO_STEP = 4
 """Calm turns in a row that lower one step: long enough for a person who changes the subject to come back to it."""
 
+
+class Pace(Frozen):
+    """How quickly concern adds up and calm lowers. The numbers are chosen by ``warmline guards evaluate``."""
+
+    concerns: int = Field(default=CONCERNS_TO_ELEVATED, ge=1)
+    calm_turns: int = Field(default=CALM_TURNS_TO_STEP, ge=1)
+
+
+_PACE = Pace()
 _LEVELS = tuple(RiskLevel)
 
 
@@ -60,7 +71,13 @@ class RiskState(Frozen):
 
 
 def advance(
-    state: RiskState, verdict: Verdict, text: str, asked: bool = False, *, lexicon: Lexicon | None = None
+    state: RiskState,
+    verdict: Verdict,
+    text: str,
+    asked: bool = False,
+    *,
+    lexicon: Lexicon | None = None,
+    pace: Pace = _PACE,
 ) -> RiskState:
     """The state after one more message of the person.
 
@@ -68,27 +85,34 @@ def advance(
         verdict: the filter's verdict on ``text``.
         asked: whether our last reply asked directly about safety or suicide.
         lexicon: whose wording of denials and retractions counts; the shipped English one by default.
+        pace: how many concerns make a crisis, and how many calm turns a step down.
     """
     level, concerns, calm = state.level, state.concern_count, state.calm_turns
+    together = verdict.together
+    built = together is not None and together.level >= RiskLevel.ELEVATED and not state.watchful
     if verdict.error is not None:
         level, calm = max(level, verdict.level, RiskLevel.CONCERN), 0
     elif verdict.crisis:
         level, calm = max(level, verdict.level), 0
     elif verdict.level is RiskLevel.CONCERN:
         concerns, calm = concerns + 1, 0
-        opened = state.watchful or concerns >= CONCERNS_TO_ELEVATED
+        opened = state.watchful or built or concerns >= pace.concerns
         level = max(level, RiskLevel.ELEVATED if opened else RiskLevel.CONCERN)
     else:
         reply = (lexicon or load_lexicon()).reply(canonical(text[:2_000]).text)
-        if reply == "denial" and asked:
+        if built and reply is None:
+            level, calm = RiskLevel.ELEVATED, 0
+        elif reply == "denial" and asked:
             level, calm = _step_down(level), 0
         elif reply != "retraction":
             calm += 1
-            if level > RiskLevel.NONE and calm >= CALM_TURNS_TO_STEP:
+            if level > RiskLevel.NONE and calm >= pace.calm_turns:
                 level, calm, concerns = _step_down(level), 0, max(0, concerns - 1)
-            elif level is RiskLevel.NONE and concerns and calm >= 2 * CALM_TURNS_TO_STEP:
+            elif level is RiskLevel.NONE and concerns and calm >= 2 * pace.calm_turns:
                 calm, concerns = 0, concerns - 1
     new = verdict.categories if verdict.level > RiskLevel.NONE else ()
+    if built and together is not None and level > state.level:
+        new = (*new, *together.categories)
     kept = tuple(dict.fromkeys((*new, *state.categories))) if level > RiskLevel.NONE else ()
     return RiskState(
         level=level,

@@ -1,7 +1,8 @@
 """The crisis filter: one verdict for a message in its conversation.
 
-The lexicon alone decides where no encoder is given; an encoder can raise a verdict and never lower it. ``screen`` never
-raises: what could not be judged is a verdict with ``error`` set, which never means "allow".
+The lexicon alone decides where no encoder is given; an encoder can raise a verdict and never lower it; a second
+opinion, where there is one, is asked only about what the two are unsure of. ``screen`` never raises: what could not be
+judged is a verdict with ``error`` set, which never means "allow".
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pydantic import Field
 
 from .canonical import Canonical, canonical
+from .languages import Languages, shipped_languages
 from .lexicon import Combination, Lexicon, Rule, load_lexicon
+from .reading import Reading
 from .scope import Judged, judge, strength
-from .types import Category, Evidence, Frozen, RiskLevel, Subject, Utterance, Verdict
+from .second_opinion import SecondOpinion, heard
+from .types import Category, Evidence, Frozen, RiskLevel, Subject, Together, Utterance, Verdict
 
 HISTORY = 6
 """Utterances that are looked at, newest last: the cost of a turn does not grow with the conversation."""
@@ -27,6 +31,9 @@ _TAIL = 2_000
 """Characters of an earlier utterance that are looked at."""
 _SHORT = 12
 """Words up to which a message is read together with the one before, as people split a sentence over two."""
+TOGETHER = 2
+"""Earlier messages of the person that are read as one text with the new one. Chosen on the dialogues of the corpus:
+over their turns the crisis AUC was .84 for the message alone and .93 with two before it."""
 _MOST_EVIDENCE = 40
 _MOST_MATCHES = 400
 
@@ -55,6 +62,18 @@ class Thresholds(Frozen):
     crisis: float = Field(default=0.5, ge=0, le=1)
     imminent: float = Field(default=0.5, ge=0, le=1)
     category: float = Field(default=0.5, ge=0, le=1)
+    window: float = Field(default=0.75, ge=0, le=1)
+    """From which score on the last few messages, read as one, count as a crisis."""
+    grey: tuple[float, float] | None = None
+    """Scores between which a second opinion is asked; by default from half ``concern`` to halfway above ``crisis``."""
+
+    def unsure(self, verdict: Verdict) -> bool:
+        """Whether a verdict lies in the grey band: it rests on no sure wording, and its score is on neither side."""
+        low, high = self.grey or (self.concern / 2, (1 + self.crisis) / 2)
+        score = verdict.stages.get("encoder")
+        if verdict.error or verdict.stages.get("lexicon", 0.0) >= strength(RiskLevel.ELEVATED):
+            return False
+        return verdict.level is RiskLevel.CONCERN or (score is not None and low <= score < high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,37 +99,51 @@ class CrisisFilter:
         lexicon: Lexicon | None = None,
         encoder: Encoder | None = None,
         thresholds: Thresholds | None = None,
+        languages: Languages | None = None,
+        second_opinion: SecondOpinion | None = None,
     ) -> None:
-        """
+        """``languages`` are the lexicons beside the English one; by default all that ship.
+
         Raises:
             LexiconError: when the shipped lexicon is asked for and cannot be read.
         """
         self.lexicon = lexicon or load_lexicon()
+        self.languages = shipped_languages() if languages is None else languages
         self.encoder = encoder
         self.thresholds = thresholds or Thresholds()
+        self.second_opinion = second_opinion
         # A wish in an earlier turn counts for a combination only when this turn brings another part of it.
         self._combined = frozenset(tag for combination in self.lexicon.combinations for tag in combination.all)
 
     def screen(self, text: str, history: Sequence[Utterance] = ()) -> Verdict:
         """The verdict for ``text``, written after ``history``. Thread-safe; never raises."""
         started = time.perf_counter()
-        try:
-            verdict = self._screen(text, history)
-        except Exception as error:
-            verdict = Verdict(
-                level=RiskLevel.CONCERN,
-                error=type(error).__name__,
-                reason="The filter failed: not judged.",
-            )
+        verdict = self._local(text, history)
+        if self.second_opinion is not None and self.thresholds.unsure(verdict):
+            verdict = heard(verdict, text, self.second_opinion.ask(text, history[-HISTORY:]))
         return verdict.model_copy(update={"ms": (time.perf_counter() - started) * 1_000})
 
     async def ascreen(self, text: str, history: Sequence[Utterance] = ()) -> Verdict:
         """``screen`` without holding up the event loop."""
-        return await asyncio.to_thread(self.screen, text, history)
+        started = time.perf_counter()
+        verdict = await asyncio.to_thread(self._local, text, history)
+        if self.second_opinion is not None and self.thresholds.unsure(verdict):
+            verdict = heard(verdict, text, await self.second_opinion.aask(text, history[-HISTORY:]))
+        return verdict.model_copy(update={"ms": (time.perf_counter() - started) * 1_000})
 
     def screen_batch(self, texts: Iterable[str]) -> list[Verdict]:
         """``screen`` for texts that have nothing to do with each other."""
         return [self.screen(text) for text in texts]
+
+    def _local(self, text: str, history: Sequence[Utterance]) -> Verdict:
+        try:
+            return self._screen(text, history)
+        except Exception as error:
+            return Verdict(
+                level=RiskLevel.CONCERN,
+                error=type(error).__name__,
+                reason="The filter failed: not judged.",
+            )
 
     def _screen(self, text: str, history: Sequence[Utterance]) -> Verdict:
         message = canonical(text)
@@ -119,27 +152,37 @@ class CrisisFilter:
         if recent:
             findings += self._across(message.text, findings, recent)
         verdict = _verdict(text, message, findings)
-        return verdict if self.encoder is None else self._fused(text, verdict, self.encoder)
+        if self.encoder is None:
+            return verdict
+        verdict = self._fused(text, verdict, self.encoder)
+        said = [u.text[-_TAIL:] for u in recent if u.role == "user"][-TOGETHER:]
+        if not said or verdict.crisis or verdict.error:
+            return verdict
+        return self._with_together("\n".join([*said, text[-_TAIL:]]), verdict, self.encoder)
+
+    def _read(self, text: str) -> Iterator[tuple[Lexicon, Reading]]:
+        """The text as English, and as each language that can be at stake in it."""
+        yield from ((self.lexicon, reading) for reading in self.lexicon.read(text))
+        yield from self.languages.read(text)
 
     def _findings(self, text: str) -> list[_Finding]:
         found: dict[tuple[str, int, int], _Finding] = {}
-        reach = self.lexicon.negation_reach
         seen: Counter[str] = Counter()
         enough: set[str] = set()
-        known: set[str] = set()
-        for reading in self.lexicon.read(text):
-            if reading.text in known:  # a flood of the same words has said all it has to say
+        known: set[tuple[str, str]] = set()
+        for lexicon, reading in self._read(text):
+            if (lexicon.language, reading.text) in known:  # a flood of the same words has said all it has to say
                 continue
-            known.add(reading.text)
-            places = self.lexicon.places(reading)
-            matches = self.lexicon.find(reading, places, enough)
+            known.add((lexicon.language, reading.text))
+            places = lexicon.places(reading)
+            matches = lexicon.find(reading, places, enough)
             if not matches:
                 continue
             # In a very long text the hundredth match of a rule says nothing new; this keeps the cost in bounds.
             seen.update(m.rule.id for m in matches if m.rule)
             enough = {rule for rule, times in seen.items() if times >= _MOST_MATCHES}
-            scopes = self.lexicon.scopes(reading, places)
-            for judged in judge(reading, matches, scopes, reach):
+            scopes = lexicon.scopes(reading, places)
+            for judged in judge(reading, matches, scopes, lexicon.negation_reach):
                 if judged.taken_back is None:
                     match = judged.match
                     span, token = reading.span(match.start, match.end), reading.token(match.start + 1)
@@ -180,8 +223,8 @@ class CrisisFilter:
         whole = canonical(text).text
         spans = sorted(
             reading.span(scope.start, scope.end)
-            for reading in self.lexicon.read(whole)
-            for scope in self.lexicon.scopes(reading, self.lexicon.places(reading))
+            for lexicon, reading in self._read(whole)
+            for scope in lexicon.scopes(reading, lexicon.places(reading))
             if scope.kind == "idiom"
         )
         if not spans:
@@ -192,23 +235,22 @@ class CrisisFilter:
             at = max(at, end)
         return " ".join("".join([*kept, whole[at:]]).split()) or None
 
+    def _scores(self, text: str, encoder: Encoder, suspect: float) -> EncoderScores:
+        """The encoder's scores; of a text that reaches ``suspect``, those without its figures of speech.
+
+        They are what a small network takes literally; without them it may see a calm sentence.
+        """
+        scores = encoder.scores(text)
+        return encoder.scores(rest) if scores.crisis >= suspect and (rest := self._literal(text)) else scores
+
     def _fused(self, text: str, verdict: Verdict, encoder: Encoder) -> Verdict:
+        limits = self.thresholds
         try:
-            scores = encoder.scores(text)
-            # Figures of speech are what a small network takes literally; without them it may see a calm sentence.
-            if not verdict.evidence and scores.crisis >= self.thresholds.concern and (rest := self._literal(text)):
-                scores = encoder.scores(rest)
+            scores = self._scores(text, encoder, 2.0 if verdict.evidence else limits.concern)
         except Exception as error:
             if verdict.crisis:  # the crisis reply is safer than the hold reply, and needs no encoder
                 return verdict
-            return verdict.model_copy(
-                update={
-                    "level": max(verdict.level, RiskLevel.CONCERN),
-                    "error": type(error).__name__,
-                    "reason": "The encoder failed, so only the lexicon was asked.",
-                }
-            )
-        limits = self.thresholds
+            return _failed(verdict, error)
         level = RiskLevel.NONE
         if scores.crisis >= limits.crisis:
             imminent = scores.levels.get(RiskLevel.IMMINENT, 0.0) >= limits.imminent
@@ -231,9 +273,37 @@ class CrisisFilter:
                 "level": final,
                 "categories": tuple(sorted(known, key=lambda c: -merged[c])),
                 "scores": {c: s for c, s in merged.items() if s > 0},
+                "stages": {**verdict.stages, "encoder": scores.crisis},
                 "reason": reason,
             }
         )
+
+    def _with_together(self, text: str, verdict: Verdict, encoder: Encoder) -> Verdict:
+        """The verdict with what the last few messages, ``text``, say as one."""
+        try:
+            scores = self._scores(text, encoder, self.thresholds.window)
+        except Exception as error:
+            return _failed(verdict, error)
+        level = RiskLevel.ELEVATED if scores.crisis >= self.thresholds.window else RiskLevel.NONE
+        ranked = sorted(Category, key=lambda c: -scores.categories.get(c, 0.0))
+        likely = [c for c in ranked if scores.categories.get(c, 0.0) >= self.thresholds.category] or ranked[:1]
+        categories = tuple(likely) if level > RiskLevel.NONE else ()
+        return verdict.model_copy(
+            update={
+                "together": Together(level=level, categories=categories, score=scores.crisis),
+                "stages": {**verdict.stages, "window": scores.crisis},
+            }
+        )
+
+
+def _failed(verdict: Verdict, error: Exception) -> Verdict:
+    return verdict.model_copy(
+        update={
+            "level": max(verdict.level, RiskLevel.CONCERN),
+            "error": type(error).__name__,
+            "reason": "The encoder failed, so only the lexicon was asked.",
+        }
+    )
 
 
 def _finding(judged: Judged, span: tuple[int, int], token: int) -> _Finding:
@@ -290,7 +360,12 @@ def _verdict(text: str, message: Canonical, findings: list[_Finding]) -> Verdict
     evident = [f for f in findings if f.level > RiskLevel.NONE and f.categories]
     language = guess_language(message.text)
     if not evident:
-        return Verdict(level=RiskLevel.NONE, language=language, reason="Nothing in it asks for a safety check.")
+        return Verdict(
+            level=RiskLevel.NONE,
+            stages={"lexicon": 0.0},
+            language=language,
+            reason="Nothing in it asks for a safety check.",
+        )
     evident.sort(key=lambda f: -f.level.rank)
     scores: dict[Category, float] = {}
     weights: dict[Category, int] = {}
@@ -327,6 +402,7 @@ def _verdict(text: str, message: Canonical, findings: list[_Finding]) -> Verdict
         subject=subject,
         evidence=tuple(evidence),
         scores=scores,
+        stages={"lexicon": strength(top)},
         language=language,
         reason=reason,
     )

@@ -17,7 +17,9 @@ from typing import Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
-from .pattern import Choice, PatternError, Sequence, Word, expression, longest, parse, phrase, required
+from .canonical import letters
+from .orthography import Orthography, fold
+from .pattern import NEGATORS, Choice, PatternError, Sequence, Word, expression, longest, parse, phrase, required
 from .reading import Reading, Spelling, readings
 from .types import Category, Frozen, RiskLevel
 
@@ -74,24 +76,24 @@ class Combination(Frozen):
 
 
 class Scopes(Frozen):
-    """Cues that take a match back, each only inside its own clause."""
+    """Cues that take a match back, each only inside its own clause; what is left empty takes nothing back."""
 
-    negation: Lines
+    negation: Lines = ""
     negation_reach: int = Field(4, ge=1, le=12)
     """Most words between the negation and the match."""
-    negation_except: Lines
+    negation_except: Lines = ""
     """Phrases whose "not" negates nothing, such as "not gonna lie"."""
-    past: Lines
-    now: Lines
+    past: Lines = ""
+    now: Lines = ""
     """Cues that bring the past into the present again."""
-    frames: Lines
+    frames: Lines = ""
     """Fiction, games, films, lyrics, research, news, work: they hold what is not said in the first person."""
-    light: Lines
-    idioms: Lines
+    light: Lines = ""
+    idioms: Lines = ""
     """Takes back what it overlaps, and nothing else."""
-    first_person: Lines
-    other_person: Lines
-    breaks: Lines
+    first_person: Lines = ""
+    other_person: Lines = ""
+    breaks: Lines = ""
     """Words that begin a new clause."""
 
 
@@ -118,6 +120,14 @@ class LexiconFile(Frozen):
     """One YAML file."""
 
     language: str = Field("en", pattern=r"^[a-z]{2}$")
+    spaced: bool = True
+    """False where words are not set apart: every character is then a word, in patterns and in readings."""
+    elision: bool = False
+    """True where an apostrophe ends a word, as in "j'ai"."""
+    prefixes: str = ""
+    """Small words that are written as one with the next."""
+    negators: str = " ".join(NEGATORS)
+    """Words that a gap never swallows."""
     spellings: Mapping[str, str] = Field(default_factory=dict)
     """From the words a reading uses to the ways people write them, separated by spaces."""
     fuzzy: str = ""
@@ -182,6 +192,7 @@ class _Pattern:
     reach: int
     rule: Rule | Cue | None
     category: Category | None
+    negators: tuple[str, ...]
     _compiled: re.Pattern[str] | None = None
 
     def find(self, reading: Reading, places: Mapping[int, list[int]]) -> list[Match]:
@@ -214,7 +225,9 @@ class _Pattern:
 
     def compile(self) -> re.Pattern[str]:
         """The regular expression, made once."""
-        first, *rest = expression(self.nodes).split("(?P<who>")  # the first person named is whom it is about
+        first, *rest = expression(self.nodes, self.negators).split(
+            "(?P<who>"
+        )  # the first person named is whom it is about
         self._compiled = re.compile("(?P<who>".join([first, "(?:".join(rest)]) if rest else first)
         return self._compiled
 
@@ -275,23 +288,26 @@ class Lexicon:
         loaded = [(path, _load(path)) for path in files]
         if not loaded:
             raise LexiconError("no lexicon file given")
-        self.language = loaded[0][1].language
+        language = loaded[0][1]
+        self.language = language.language
+        self._written = Orthography(language.spaced, language.elision, tuple(_words(language.prefixes)))
         table: dict[str, str] = {}
         fillers: set[str] = set()
         common: list[str] = []
         for _, data in loaded:
-            common += data.common.split()
+            common += _words(data.common)
             for target, variants in data.spellings.items():
-                table.update(dict.fromkeys(variants.split(), target))
-            fuzzy = data.fuzzy.split()
+                table.update(dict.fromkeys(_words(variants), " ".join(_words(target))))
+            fuzzy = _words(data.fuzzy)
             for target in fuzzy:
                 for variant in _one_letter_wrong(target):
                     if variant not in fuzzy:  # "overdosed" is a word of its own, not "overdose" misspelt
                         table.setdefault(variant, target)
-            fillers.update(data.fillers.split())
+            fillers.update(_words(data.fillers))
         table.update(dict.fromkeys(fillers, ""))
         self._known: set[str] = set(table) | set(common)
-        self.spelling = Spelling(table, self._known.__contains__)
+        self.spelling = Spelling(table, self._known.__contains__, self._written)
+        self._negators = tuple(map(self.spelling.plain, _words(language.negators)))
         self._ranks = {word: _COMMON - i for i, word in enumerate(common[:_COMMON])}
         self.combinations: tuple[Combination, ...] = tuple(chain.from_iterable(d.combinations for _, d in loaded))
         self.negation_reach = 4
@@ -318,7 +334,8 @@ class Lexicon:
                 self.negation_reach = data.scopes.negation_reach
                 for name, kind in _SCOPE_KINDS.items():
                     lines: str = getattr(data.scopes, name)
-                    secondary += self._patterns(kind, lines, place.at("scopes", name))
+                    if lines.strip():
+                        secondary += self._patterns(kind, lines, place.at("scopes", name))
             for i, exchange in enumerate(data.exchanges):
                 where = place.at("exchanges", i)
                 asked = tuple(self._patterns("cue", exchange.question, where))
@@ -349,9 +366,9 @@ class Lexicon:
             pattern.compile()
         return len(patterns)
 
-    def read(self, text: str) -> Iterator[Reading]:
-        """Canonical text as readings."""
-        return readings(text, self.spelling)
+    def read(self, text: str, start: int = 0, end: int | None = None) -> Iterator[Reading]:
+        """``[start, end)`` of a canonical text as readings."""
+        return readings(text, self.spelling, self._written, start, end)
 
     def places(self, reading: Reading) -> dict[int, list[int]]:
         """Where the words that patterns need stand: feature to word numbers."""
@@ -392,7 +409,7 @@ class Lexicon:
 
     def _parse(self, source: str, place: Callable[[], str]) -> Sequence:
         try:
-            nodes = parse(source, self._classes, self._phrase)
+            nodes = parse(letters(source), self._classes, self._phrase)
         except PatternError as error:
             raise LexiconError(f"{place()}: pattern {source.strip()!r}: {error}") from None
         return nodes
@@ -430,13 +447,15 @@ class Lexicon:
             rarest = min(needs, key=lambda words: (max(map(self._frequency_of, words)), len(words)))
             ids = self._feature_ids
             numbers = tuple(ids.setdefault(words, len(ids)) for words in needs)
-            patterns.append(_Pattern(kind, nodes, frozenset(numbers), ids[rarest], longest(nodes), rule, category))
+            patterns.append(
+                _Pattern(kind, nodes, frozenset(numbers), ids[rarest], longest(nodes), rule, category, self._negators)
+            )
         if not patterns:
             raise LexiconError(f"{place()}: no pattern given")
         return patterns
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def load_lexicon(language: str = "en", extra: tuple[Path, ...] = ()) -> Lexicon:
     """The shipped lexicon of a language, then the files of a site, in order.
 
@@ -472,6 +491,11 @@ def _any(patterns: Iterable[_Pattern], texts: list[tuple[Reading, dict[int, list
         for reading, places in texts
         if pattern.needs <= places.keys()
     )
+
+
+def _words(written: str) -> list[str]:
+    """Words of a lexicon file, in the letters of a reading."""
+    return [fold(letters(word)) for word in written.split()]
 
 
 def _place_of(match: Match) -> tuple[int, int]:

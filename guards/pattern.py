@@ -164,23 +164,28 @@ def phrase(written: str, spell: Callable[[str], str]) -> tuple[Word, ...]:
     return tuple(found)
 
 
-def expression(nodes: Sequence) -> str:
+NEGATORS = ("not", "never", "no", "without", "nothing")
+"""Words that a gap never swallows, in English; a lexicon in another language names its own."""
+
+
+def expression(nodes: Sequence, negators: tuple[str, ...] = NEGATORS) -> str:
     """The regular expression; every word brings the space before it."""
-    return "".join(map(_expression, nodes))
+    return "".join(_expression(node, negators) for node in nodes)
 
 
-def _expression(node: Node) -> str:
+def _expression(node: Node, negators: tuple[str, ...]) -> str:
     if isinstance(node, Word):
         return f" {_written((node,))}(?= )"
     if isinstance(node, Gap):
         # A gap never swallows a negation: "i am not suicidal" is no "i am ..1 suicidal".
-        return f"(?: (?!(?:{'[.]' if node.pauses else '[.,]'}|not|never|no|without|nothing) )[^ ]+){{0,{node.most}}}?"
+        closed = "|".join(("[.]" if node.pauses else "[.,]", *map(re.escape, negators)))
+        return f"(?: (?!(?:{closed}) )[^ ]+){{0,{node.most}}}?"
     if isinstance(node, Edge):
         return r"(?= \. )" if node.end else r"(?<= \.)"
     plain = [_written(option) for option in node.options if all(isinstance(n, Word) for n in option)]
     # Plain phrases share their outer spaces, which the engine then checks once and not once a phrase.
     parts = [f" (?:{'|'.join(plain)})(?= )"] if plain else []
-    parts += [expression(option) for option in node.options if not all(isinstance(n, Word) for n in option)]
+    parts += [expression(option, negators) for option in node.options if not all(isinstance(n, Word) for n in option)]
     inner = "|".join(parts)
     if node.name:
         return f"(?P<{node.name}>{inner})" + ("?" if node.optional else "")

@@ -10,13 +10,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 
+from .orthography import ENGLISH, PAUSES, STOPS, Orthography, fold
 from .pattern import PAUSE, STOP
-
-TOKEN = re.compile(
-    r"[^\W_]+(?:['*][^\W_]+)*|[.!?;\n\u2026\u3002]+(?:[ \t]*[.!?;\n]+)*|[,:()\[\]{}]|(?<=\s)-+(?=\s)|--+"
-    r"|[\u2600-\u27bf\U0001f300-\U0001faff]"
-)
-"""A word, the end of a sentence, a pause, or one emoji."""
 
 _WINDOW = 320
 _OVERLAP = 40
@@ -31,9 +26,10 @@ class Spelling(dict[str, str]):
 
     _MOST = 30_000
 
-    def __init__(self, table: Mapping[str, str], known: Callable[[str], bool]) -> None:
+    def __init__(self, table: Mapping[str, str], known: Callable[[str], bool], written: Orthography = ENGLISH) -> None:
         super().__init__(table)
         self._known = known
+        self._written = written
         self._room = len(self) + self._MOST
 
     def __missing__(self, token: str) -> str:
@@ -44,17 +40,26 @@ class Spelling(dict[str, str]):
 
     def plain(self, token: str) -> str:
         """The spelling of a word that is known to be right, such as one in a pattern."""
+        if not self._written.spaced and len(parts := self._written.tokens.findall(token)) > 1:
+            return " ".join(filter(None, map(self.plain, parts)))
+        token = fold(token)
+        if self._written.elision and "'" in token:
+            return " ".join(filter(None, map(self.plain, token.split("'"))))
         found = self.get(token)
         return found if found is not None else self.get(token.replace("'", ""), token.replace("'", ""))
 
     def _spell(self, token: str) -> str:
         first = token[0]
-        if first in ".!?;\n\u2026\u3002":
+        if first in STOPS:
             return STOP
-        if first in ",:()[]{}-":
+        if first in PAUSES:
             return PAUSE
         if len(token) > 40:
             return token[:40]
+        if (folded := fold(token)) != token:
+            return self[folded] if folded else ""
+        if self._written.elision and "'" in token:
+            return " ".join(filter(None, (self[part] for part in token.split("'") if part)))
         plain = token.replace("'", "")
         if plain != token:
             if plain in self:
@@ -66,6 +71,10 @@ class Spelling(dict[str, str]):
             single = _DRAWN.sub(r"\1\2", plain)
             if single != plain and (single in self or self._known(single)):
                 return self.get(single, single)
+            for prefix in self._written.prefixes:
+                rest = plain.removeprefix(prefix)
+                if rest != plain and rest and (rest in self or self._known(rest)):
+                    return self.get(rest, rest)
         return plain
 
 
@@ -101,15 +110,19 @@ class Reading:
         return tokens[self.token(start + 1)][0], tokens[self.token(end - 1)][1]
 
 
-def readings(text: str, spelling: Spelling) -> Iterator[Reading]:
-    """The canonical text in overlapping windows; a message of ordinary length is one window."""
-    found = TOKEN.findall(text)
+def readings(
+    text: str, spelling: Spelling, written: Orthography = ENGLISH, start: int = 0, end: int | None = None
+) -> Iterator[Reading]:
+    """``[start, end)`` of the canonical text in overlapping windows; a message of ordinary length is one window."""
+    end = len(text) if end is None else end
+    token = written.tokens
+    found = token.findall(text, start, end)
     words = [spelling[token] for token in found]
     spans: list[tuple[int, int]] = []
 
     def tokens() -> list[tuple[int, int]]:
         if not spans:
-            spans.extend([(-1, 0), *(m.span() for m in TOKEN.finditer(text)), (len(text), len(text))])
+            spans.extend([(start - 1, start), *(m.span() for m in token.finditer(text, start, end)), (end, end)])
         return spans
 
     # Token 0 and the last one are sentence borders that are not in the text.

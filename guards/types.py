@@ -96,6 +96,14 @@ class Evidence(Frozen):
     """What found it, e.g. ``lexicon:en/suicide/end-my-life``."""
 
 
+class Together(Frozen):
+    """What the last few messages say when they are read as one: a risk that builds up stands in no single message."""
+
+    level: RiskLevel
+    categories: tuple[Category, ...] = ()
+    score: float = Field(ge=0, le=1)
+
+
 class Verdict(Frozen):
     """What the crisis filter decided about one message, in its conversation.
 
@@ -109,6 +117,10 @@ class Verdict(Frozen):
     evidence: tuple[Evidence, ...] = ()
     scores: Mapping[Category, float] = Field(default_factory=dict)
     """Per category, 0 to 1. Not a probability unless the model card says so."""
+    stages: Mapping[str, float] = Field(default_factory=dict)
+    """What each stage made of it, 0 to 1, as far as it was asked: `lexicon`, `encoder`, `window`, `second opinion`."""
+    together: Together | None = None
+    """The last few messages as one; only where this one is no crisis itself. It is for the conversation's risk."""
     language: str = "en"
     """ISO 639-1 code of the message, as far as the filter could tell."""
     reason: str = ""

@@ -18,7 +18,6 @@ from ...guards.conversation import RiskState
 from ..turn import TurnContext, TurnState
 from .choose import Chosen
 from .choose import choose as choose_moves
-from .playbook import Playbooks
 from .say import say as say_moves
 from .state import Progress
 from .understand import Heard
@@ -39,7 +38,7 @@ async def understand(state: ProtocolState, runtime: Runtime[TurnContext]) -> dic
     """What the message says to the question that is open."""
     verdict = state.get("verdict")
     assert verdict is not None
-    progress, playbooks = state.get("progress") or Progress(), _playbooks(runtime)
+    progress, playbooks = state.get("progress") or Progress(), runtime.context.voice(state).playbooks
     topic = playbooks.topics.get(progress.pending or "")
     heard = understand_text(
         state["text"],
@@ -60,7 +59,7 @@ async def choose(state: ProtocolState, runtime: Runtime[TurnContext]) -> dict[st
     assert heard is not None
     context = runtime.context
     chosen = choose_moves(
-        _playbooks(runtime),
+        context.voice(state).playbooks,
         state.get("progress") or Progress(),
         heard,
         verdict=verdict,
@@ -77,10 +76,9 @@ async def say(state: ProtocolState, runtime: Runtime[TurnContext]) -> dict[str, 
     chosen, heard = state.get("chosen"), state.get("heard")
     assert chosen is not None
     assert heard is not None
-    parts = runtime.context.parts
-    reply = say_moves(
-        chosen, copy=parts.copy, directory=parts.directory, seed=runtime.context.seed, reflect=heard.reflect
-    )
+    context = runtime.context
+    copy, directory = context.voice(state).copy, context.parts.directory
+    reply = say_moves(chosen, copy=copy, directory=directory, seed=context.seed, reflect=heard.reflect)
     return {
         "pending": reply.text,
         "card": reply.card,
@@ -101,10 +99,6 @@ def seen(risk: RiskState, progress: Progress) -> RiskState:
             "calm_turns": 0,
         }
     )
-
-
-def _playbooks(runtime: Runtime[TurnContext]) -> Playbooks:
-    return runtime.context.parts.playbooks
 
 
 @cache

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from ...guards.hotlines import WRITTEN, Audience, Directory, Hotline, LineTopic
+from ...guards.hotlines import Audience, Directory, Hotline, LineTopic
 from ...guards.types import Category, RiskLevel
+from .places import SILENT
 
 MOST = 4
-SILENT = frozenset({"deaf", "cannot_speak"})
-"""Flags of people who need a line that is written to."""
 
 
 def lines_for(
@@ -45,12 +44,3 @@ def said_lines(lines: Sequence[Hotline], flags: Collection[str] = ()) -> tuple[H
         return (first, rest[0])
     written = (line for line in rest if line.writes_first and not first.writes_first)
     return (first, *[next(written, None) or line for line in rest[:1]])
-
-
-def how(line: Hotline, flags: Collection[str] = ()) -> str:
-    """How to reach a line, in a few words: in writing for who cannot speak."""
-    if SILENT & set(flags):
-        for contact in line.contacts:
-            if contact.method in WRITTEN:
-                return contact.say
-    return line.say

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
-
-from pydantic import Field
+from collections.abc import Sequence
 
 from ...guards.hotlines import INTERNATIONAL, Directory
 from ...guards.types import Category, Frozen, RiskLevel, Subject
 from ..copy import Copy, choose
 from ..events import CrisisCard
 from .choose import Chosen
-from .files import Lines, PlaybookError
-from .lines import how, said_lines
-from .playbook import DATA, Kind, Move
+from .lines import said_lines
+from .places import country_name, finder, how, name_of
+from .playbook import Kind, Move
 from .state import REMEMBERED, Progress
 
 SHORT = 45
@@ -99,51 +95,28 @@ def safety_plan_text(progress: Progress, copy: Copy) -> str:
     return "\n".join((steps.title, *rows)) if rows else ""
 
 
-class _Finder(Frozen):
-    """Where a country's people look for a therapist."""
-
-    say: str = Field(min_length=10)
-    source: str
-
-
-@lru_cache(maxsize=1)
-def finders(path: Path = DATA / "finders.yaml") -> Mapping[str, str]:
-    """By country code, how to look for a therapist there; ``ZZ`` for everywhere.
-
-    Raises:
-        PlaybookError: naming the file, the line and what is wrong.
-    """
-    file = Lines(path)
-    found: dict[str, str] = {}
-    for code, value in (file.value or {}).items():
-        try:
-            found[code] = _Finder.model_validate(value).say
-        except ValueError as error:
-            raise file.error((code,), f"{code}: {error}") from None
-    if INTERNATIONAL not in found:
-        raise PlaybookError(f"{path}:1: there is no entry {INTERNATIONAL} for countries without one")
-    return found
-
-
 def _asked_before(chosen: Chosen) -> bool:
     return "country:asked" in chosen.facts
 
 
 def _filled(chosen: Chosen, copy: Copy, directory: Directory, reflect: str | None) -> dict[str, str]:
-    progress, country = chosen.progress, chosen.country
+    progress, country, language = chosen.progress, chosen.country, copy.language
     number = directory.emergency(country, progress.categories)
     filled = {
         "emergency": number or copy.texts.emergency_unknown,
-        "country": directory.country_name(country) if country else "",
+        "country": country_name(country, language) if country else "",
         "reflect": reflect or "",
         "who": progress.who or copy.texts.somebody,
         "plan": safety_plan_text(progress, copy),
-        "finder": finders().get(country or INTERNATIONAL) or finders()[INTERNATIONAL],
+        "finder": finder(country, language),
         "reach": "",
     }
     if chosen.lines:
         reach, flags = copy.texts.reach, progress.flags
-        named = [reach.line.format(say=how(line, flags), name=line.name) for line in said_lines(chosen.lines, flags)]
+        named = [
+            reach.line.format(say=how(line, flags, language), name=name_of(line, language))
+            for line in said_lines(chosen.lines, flags)
+        ]
         two = len(named) > 1
         filled["reach"] = reach.two.format(first=named[0], second=named[1]) if two else reach.one.format(first=named[0])
         if two and all(line.free and line.always_open for line in said_lines(chosen.lines, flags)):
@@ -169,6 +142,6 @@ def _remark(chosen: Chosen, copy: Copy, directory: Directory) -> str:
     """What must be added about the lines themselves, if anything."""
     country = chosen.country
     if country is not None and chosen.lines[0].country == INTERNATIONAL:
-        return copy.texts.no_lines.format(country=directory.country_name(country))
+        return copy.texts.no_lines.format(country=country_name(country, copy.language))
     unchecked = any(not line.checked and line.number for line in said_lines(chosen.lines, chosen.progress.flags))
     return copy.texts.unchecked_in_reply if unchecked else ""

@@ -15,10 +15,11 @@ from pathlib import Path
 from pydantic import Field
 
 from ...guards.canonical import canonical
-from ...guards.hotlines import country_in
 from ...guards.lexicon import load_lexicon
+from ...guards.reading import Spelling, readings
 from ...guards.types import Category, Frozen, RiskLevel, Verdict
 from .files import Lines, PlaybookError
+from .places import country_named
 from .state import Answer
 
 HEAD, TAIL = 1500, 500
@@ -183,15 +184,22 @@ def exchanges() -> frozenset[str]:
     return frozenset(f"lexicon:{exchange.category}/{exchange.id}" for exchange, *_ in load_lexicon().exchanges)
 
 
-def plain(text: str) -> str:
-    """The words of a message as the rules read them: lower case, one spelling, contractions written out."""
+_AS_WRITTEN = Spelling({}, lambda _: True)
+"""English slang is written out ("ya" is "you"); in another language those letters are other words."""
+
+
+def plain(text: str, language: str = "en") -> str:
+    """The words of a message as the rules read them: lower case, no accents; in English one spelling as well, with
+    contractions written out."""
     if len(text) > HEAD + TAIL:
         text = f"{text[:HEAD]} . {text[-TAIL:]}"
+    if language != "en":
+        return " ".join(part.text.strip(" .,") for part in readings(canonical(text).text, _AS_WRITTEN)).strip(" .,")
     bare = text.strip().casefold().strip(".! ")
     if bare in ("y", "n"):  # the lexicon reads a lone n as "and"
         return {"y": "yes", "n": "no"}[bare]
-    readings = load_lexicon().read(canonical(text).text)
-    return " ".join(reading.text.strip(" .,").lower() for reading in readings).strip(" .,")
+    spelled = load_lexicon().read(canonical(text).text)
+    return " ".join(reading.text.strip(" .,").lower() for reading in spelled).strip(" .,")
 
 
 def understand(
@@ -213,7 +221,7 @@ def understand(
         soft: whether half a yes ("sometimes") is a yes to the open question.
         asks_country: whether the person was asked where they are.
     """
-    words = plain(text)
+    words = plain(text, rules.language)
     count = len(words.split())
 
     def found(finders: Mapping[str, _Finder]) -> list[str]:
@@ -222,7 +230,7 @@ def understand(
     states = found(rules.states)
     acts = found(rules.acts)
     barriers = found(rules.barriers)
-    country = country_in(text) if asks_country and count <= 12 else None
+    country = country_named(text, rules.language) if asks_country and count <= 12 else None
     answer = _answer(words, count, pending, states, rules, soft=soft, offer=offer) if pending else None
     if pending and answer is None:
         danger = [e for e in verdict.evidence if e.level >= RiskLevel.ELEVATED and e.category is Category.SUICIDE]

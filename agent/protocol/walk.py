@@ -12,6 +12,8 @@ from ...guards.filter import CrisisFilter
 from ...guards.hotlines import Directory
 from ...guards.types import RiskLevel, Utterance, Verdict
 from ..copy import Copy
+from ..language import language_of
+from ..voice import Voices
 from .choose import Chosen, choose
 from .graph import seen
 from .playbook import Playbooks
@@ -41,7 +43,11 @@ class Step:
 
 
 class Walk:
-    """Talks turn by turn; keeps what a session keeps."""
+    """Talks turn by turn; keeps what a session keeps.
+
+    Args:
+        voices: follow the person's language with these; None stays with ``playbooks`` and ``copy``.
+    """
 
     def __init__(
         self,
@@ -52,9 +58,11 @@ class Walk:
         *,
         country: str | None = None,
         seed: int = 0,
+        voices: Voices | None = None,
     ) -> None:
         self._filter, self._playbooks, self._directory, self._copy = crisis_filter, playbooks, directory, copy
-        self.country, self.seed = country, seed
+        self.country, self.seed, self._voices = country, seed, voices
+        self.language = copy.language
         self.risk, self.progress = RiskState(), Progress()
         self.history: list[Utterance] = []
         self.turn = 0
@@ -66,6 +74,10 @@ class Walk:
             verdict: in place of the filter's, to open a crisis that the text does not show.
         """
         self.turn += 1
+        if self._voices is not None:
+            self.language = language_of(text, self.language)
+            voice = self._voices.of(self.language)
+            self._playbooks, self._copy = voice.playbooks, voice.copy
         verdict = verdict or self._filter.screen(text, self.history[-_SEEN:])
         topic = self._playbooks.topics.get(self.progress.pending or "")
         denial = topic is not None and topic.denial and not self.progress.open

@@ -201,6 +201,7 @@ class Store:
         reply: str,
         verdict: Verdict,
         route: Route,
+        language: str | None = None,
         risk: State | None = None,
         protocol: State | None = None,
         card: State | None = None,
@@ -217,6 +218,7 @@ class Store:
             reply: the whole reply, exactly as shown.
             verdict: what the crisis filter decided about the message.
             route: which way the turn went.
+            language: ISO 639-1, what the person writes in now; ``None`` leaves what is stored.
             risk: running risk after this turn; ``None`` leaves what is stored.
             protocol: protocol progress after this turn; ``None`` leaves what is stored.
             card: the crisis card that was shown.
@@ -241,7 +243,8 @@ class Store:
             "first_sentence_ms": first_sentence_ms,
         }
         states = {"risk": json_object(risk), "protocol": json_object(protocol)}
-        session = {"updated": now} | {name: state for name, state in states.items() if state is not None}
+        session = {"updated": now} | ({"language": language} if language else {})
+        session |= {name: state for name, state in states.items() if state is not None}
         entries = [audit.turn_finished(turn, verdict, route=route, problems=problems, stopped=stopped, ms=ms)]
         with self._database.writing() as connection:
             self._settle(connection, turn.id, outcome)

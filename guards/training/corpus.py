@@ -115,6 +115,13 @@ def read_corpus(folder: Path = HERE, language: str = "en") -> list[Message]:
     return messages
 
 
+def read_every_language(folder: Path = HERE) -> list[Message]:
+    """Every message of ``folder/*.jsonl`` as it stands, other languages and doubles included; no glosses."""
+    return [
+        m for path in sorted(folder.glob("*.jsonl")) if not path.stem.startswith("dialogues") for m in read_file(path)
+    ]
+
+
 def by_author(messages: Iterable[Message], authors: Sequence[str]) -> tuple[list[Message], list[Message]]:
     """(messages of other authors, messages of ``authors``). An author nobody wrote as raises ValueError."""
     messages = list(messages)

@@ -11,8 +11,8 @@ import pytest
 from pydantic import BaseModel
 
 from warmline.agent.copy import DATA, Copy, CopyError, choose, pick
+from warmline.agent.protocol.places import finders
 from warmline.agent.protocol.playbook import Kind, load_playbooks
-from warmline.agent.protocol.say import finders
 from warmline.guards.output import OutputGuard
 from warmline.guards.types import Category, Subject
 

@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from warmline.agent.copy import Copy
 from warmline.agent.store import CrisisEntry, HumanKind, Outcome, Store, Ticket, TicketState
 from warmline.agent.store.tickets import LEASE
+from warmline.agent.voice import Voices
 from warmline.guards.types import Category, Evidence, RiskLevel, Verdict
 from warmline.tui.commands.review import labelled
 from warmline.tui.review import words
@@ -117,7 +118,7 @@ def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
 def desk(store: Store, clock: Clock):
     @asynccontextmanager
     async def open_(reviewer: str = "sam", size: tuple[int, int] = (80, 24)) -> AsyncIterator[Desk]:
-        app = ReviewApp(store, COPY, reviewer, now=clock, every=0.01)
+        app = ReviewApp(store, Voices(), reviewer, now=clock, every=0.01)
         async with app.run_test(size=size) as pilot:
             desk = Desk(app, pilot, store, clock)
             await desk.until(lambda: "open <5" in desk.screen, "the first look")

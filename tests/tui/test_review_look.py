@@ -8,8 +8,8 @@ from itertools import count
 
 import pytest
 
-from warmline.agent.copy import Copy
 from warmline.agent.store import CrisisEntry, Store
+from warmline.agent.voice import Voices
 from warmline.guards.types import Category, Evidence, RiskLevel, Verdict
 from warmline.tui.review.app import ReviewApp
 from warmline.tui.review.transcript import Heard
@@ -52,7 +52,7 @@ def picture(tmp_path, snap_compare, monkeypatch):
     clock.now += timedelta(minutes=1)
 
     def compare(*keys, theme="dark", size=(80, 24)):
-        app = ReviewApp(store, Copy.load(), "sam", theme=theme, now=clock, every=0.02)
+        app = ReviewApp(store, Voices(), "sam", theme=theme, now=clock, every=0.02)
 
         async def until(pilot, true):
             for _ in range(500):

@@ -80,7 +80,7 @@ class ChatApp(App[None]):
         self.country: str | None = country or agent.settings.country or self._remembered.country or None
         """ISO 3166-1 alpha-2, or None when the person did not say."""
         self._countries: Countries = ()
-        self._lines: Callable[[str | None], CrisisCard] | None = None
+        self._lines: Callable[[str | None, str], CrisisCard] | None = None
         self._leaving = False
         self.conversation = Conversation()
         for theme in THEMES.values():
@@ -138,8 +138,9 @@ class ChatApp(App[None]):
             from ...agent.protocol.say import help_card
 
             # Kept here, because the agent locks itself while it loads, and help waits for nothing.
-            directory, copy = self.agent.directory, self.agent.copy
-            self._lines = lambda country: help_card(country, directory, copy)
+            directory, voices = self.agent.directory, self.agent.voices
+            voices.of("en")
+            self._lines = lambda country, language: help_card(country, directory, voices.of(language).copy)
             return [(code, directory.country_name(code)) for code in directory.countries(with_emergency=True)]
 
         try:
@@ -197,7 +198,9 @@ class ChatApp(App[None]):
     def help_card(self) -> CrisisCard | None:
         """The lines of the country; None when the directory cannot be read."""
         try:
-            return (self._lines or self.agent.hotlines)(self.country)
+            if self._lines is None:
+                return self.agent.hotlines(self.country)
+            return self._lines(self.country, self.conversation.language)
         except Exception as error:
             self.log.error(f"the hotline directory cannot be read: {error}")
             return None

@@ -132,6 +132,11 @@ class Conversation(Screen[None]):
         return self._turn is not None
 
     @property
+    def language(self) -> str:
+        """ISO 639-1 code of the language of the conversation."""
+        return self._session.language if self._session else "en"
+
+    @property
     def with_human(self) -> bool:
         """True while a human reviewer writes here."""
         return self._session is not None and self._session.with_human

@@ -1,4 +1,4 @@
-"""``warmline guards``: train the crisis encoder again, choose its thresholds, print its figures."""
+"""``warmline guards``: train the crisis encoder again, choose its thresholds, print and write its figures."""
 
 from __future__ import annotations
 
@@ -55,10 +55,21 @@ def calibrate(context: typer.Context) -> None:
 
 @app.command(context_settings=_PASSED_ON)
 def evaluate(context: typer.Context) -> None:
-    """Print the figures of the model card, with intervals.
+    """Print every figure of the filter, the conversations, and with --replies the output guard, with intervals.
 
-    Example: warmline guards evaluate --card docs/crisis-encoder-card.md
+    Example: warmline guards evaluate --only conversations
     """
     from ...guards.training.evaluate import main
 
     raise typer.Exit(main(context.args))
+
+
+@app.command(context_settings=_PASSED_ON)
+def card(context: typer.Context) -> None:
+    """Write the figures of the same run into the cards in docs/. Wants a checkout of the repository.
+
+    Example: warmline guards card --replies replies.jsonl
+    """
+    from ...guards.training.evaluate import write_cards
+
+    raise typer.Exit(write_cards(context.args))

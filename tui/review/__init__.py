@@ -17,15 +17,15 @@ def run(settings: Settings, reviewer: str) -> int:
     """
     from contextlib import closing
 
-    from ...agent.copy import Copy
     from ...agent.store import Store
+    from ...agent.voice import Voices
     from ...agent.webhook import Webhook
     from .app import ReviewApp
 
     told = settings.handoff.webhook_url is not None
     with closing(Store.open(settings.store.resolved_url(), webhook=told)) as store:
         webhook = Webhook.from_settings(settings.handoff, store.outbox)
-        app = ReviewApp(store, Copy.load(), reviewer, theme=settings.chat.theme, webhook=webhook)
+        app = ReviewApp(store, Voices(), reviewer, theme=settings.chat.theme, webhook=webhook)
         app.run()
         return app.return_code or 0
 

@@ -24,6 +24,7 @@ from .snippets import load_snippets
 if TYPE_CHECKING:
     from ...agent.copy import Copy
     from ...agent.store import Store
+    from ...agent.voice import Voices
     from ...agent.webhook import Webhook
 
 
@@ -32,7 +33,7 @@ class ReviewApp(App[None]):
 
     Args:
         store: where the tickets are; shared with the chats.
-        copy: the words that tell a person of a human coming and leaving.
+        voices: the words that tell a person of a human coming and leaving, by language.
         reviewer: who is at the desk.
         now: the clock for ages.
         every: seconds between two looks into the store.
@@ -51,7 +52,7 @@ class ReviewApp(App[None]):
     def __init__(
         self,
         store: Store,
-        copy: Copy,
+        voices: Voices,
         reviewer: str,
         *,
         theme: str = "auto",
@@ -61,7 +62,7 @@ class ReviewApp(App[None]):
         webhook: Webhook | None = None,
     ) -> None:
         super().__init__()
-        self.store, self.copy, self.reviewer = store, copy, reviewer
+        self.store, self.voices, self.reviewer = store, voices, reviewer
         self.now, self.monotonic, self.every = now, monotonic, every
         self._webhook = webhook
         self.snippets = load_snippets()
@@ -98,9 +99,15 @@ class ReviewApp(App[None]):
         """Ctrl+T: light or dark."""
         self.theme = THEMES["light" if self.current_theme.dark else "dark"].name
 
+    def words_of(self, ticket_id: str) -> Copy:
+        """The agent's words in the language of a ticket's conversation. Blocking."""
+        ticket = self.store.handoff.ticket(ticket_id)
+        return self.voices.of(self.store.session(ticket.session_id).language if ticket else "en").copy
+
     def release(self, ticket_id: str) -> None:
         """Give a talk back to the agent. Blocking."""
-        self.store.handoff.release(ticket_id, self.reviewer, self.copy.human_left(seed=crc32(ticket_id.encode())))
+        left = self.words_of(ticket_id).human_left(seed=crc32(ticket_id.encode()))
+        self.store.handoff.release(ticket_id, self.reviewer, left)
         self.mine.discard(ticket_id)
 
     async def action_quit(self) -> None:

@@ -257,8 +257,12 @@ class Desk(Screen[None]):
 
     async def _take(self, ticket_id: str) -> None:
         app = self.review
-        arrived = app.copy.human_arrived(seed=crc32(ticket_id.encode()))
-        await asyncio.to_thread(app.store.handoff.take, ticket_id, app.reviewer, arrived)
+
+        def take() -> None:
+            arrived = app.words_of(ticket_id).human_arrived(seed=crc32(ticket_id.encode()))
+            app.store.handoff.take(ticket_id, app.reviewer, arrived)
+
+        await asyncio.to_thread(take)
         app.mine.add(ticket_id)
         self._reading = ticket_id
         await self.look()
@@ -306,8 +310,12 @@ class Desk(Screen[None]):
         outcome = await app.push_screen_wait(Choice(words.OUTCOME, choices))
         if outcome is None:
             return
-        left = app.copy.human_left(seed=crc32(ticket_id.encode()))
-        await asyncio.to_thread(app.store.handoff.close, ticket_id, app.reviewer, Outcome(outcome), left)
+
+        def close() -> None:
+            left = app.words_of(ticket_id).human_left(seed=crc32(ticket_id.encode()))
+            app.store.handoff.close(ticket_id, app.reviewer, Outcome(outcome), left)
+
+        await asyncio.to_thread(close)
         app.mine.discard(ticket_id)
         await self.look()
         self._notify(words.CLOSED)
