@@ -12,12 +12,13 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from .canonical import canonical
 from .filter import EncoderScores, Thresholds
+from .network_files import EncoderError, Network, open_network, read_calibration
 from .types import Category, Frozen, RiskLevel
 
 if TYPE_CHECKING:
@@ -35,10 +36,6 @@ _SLICE = 1_200
 
 
 _NOTHING = {level: float(level == RiskLevel.NONE) for level in RiskLevel}
-
-
-class EncoderError(ValueError):
-    """The encoder's files cannot be used. The message names the file and what is wrong with it."""
 
 
 class Scale(Frozen):
@@ -109,9 +106,8 @@ def encoder_text(text: str) -> str:
 class OnnxEncoder:
     """The shipped encoder. Thread-safe: a session may run in many threads at once, and nothing else is kept."""
 
-    def __init__(self, session: Any, tokenizer: Any, calibration: Calibration) -> None:
-        self._session = session
-        self._tokenizer = tokenizer
+    def __init__(self, network: Network, calibration: Calibration) -> None:
+        self._network = network
         self.calibration = calibration
 
     @property
@@ -126,39 +122,11 @@ class OnnxEncoder:
         Raises:
             EncoderError: when a file is missing or unusable, or the calibration belongs to other weights.
         """
-        import hashlib
-
-        import onnxruntime
-        from tokenizers import Tokenizer
-
-        for name in ("model.onnx", "tokenizer.json", "calibration.json"):
-            if not (folder / name).is_file():
-                raise EncoderError(f"{folder / name} is missing: reinstall warmline, or point at a folder that has it")
-        try:
-            calibration = Calibration.model_validate_json((folder / "calibration.json").read_bytes())
-        except ValidationError as error:
-            raise EncoderError(f"{folder / 'calibration.json'}: {error}") from error
+        calibration = read_calibration(folder, Calibration)
         expected = ("crisis", *Category, *(f"level:{level}" for level in RiskLevel))
         if calibration.outputs != expected:
             raise EncoderError(f"{folder / 'calibration.json'}: outputs are {calibration.outputs}, not {expected}")
-        weights = (folder / "model.onnx").read_bytes()
-        if hashlib.sha256(weights).hexdigest() != calibration.weights_sha256:
-            raise EncoderError(
-                f"{folder / 'calibration.json'} was made for other weights: run `warmline guards calibrate`"
-            )
-        options = onnxruntime.SessionOptions()
-        # One thread: two spin against each other on a busy machine, and a server has a thread for each request anyway.
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
-            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # onnxruntime and tokenizers raise their own bare exceptions
-            raise EncoderError(f"the encoder in {folder} cannot be loaded: {error}") from error
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
-        return cls(session, tokenizer, calibration)
+        return cls(open_network(folder, calibration.weights_sha256), calibration)
 
     def scores(self, text: str) -> WindowedScores:
         """Scores for one message of any length, the empty one included."""
@@ -196,7 +164,7 @@ class OnnxEncoder:
 
     def _cut(self, text: str, at: int) -> list[_Window]:
         """Overlapping windows over a piece of text that begins at ``at``, the last one flush with its end."""
-        encoded = self._tokenizer.encode(text)
+        encoded = self._network.tokenizer.encode(text)
         first, *ids, last = encoded.ids
         if not ids:
             return []
@@ -216,8 +184,7 @@ class OnnxEncoder:
         for row, window in enumerate(windows):
             ids[row, : len(window.ids)] = window.ids
             mask[row, : len(window.ids)] = 1
-        logits, said = self._session.run(["logits", "evidence"], {"input_ids": ids, "attention_mask": mask})
-        return logits, said
+        return self._network.run(ids, mask)
 
     def _read(
         self, text: str, windows: Sequence[_Window], logits: np.ndarray, said: np.ndarray, complete: bool

@@ -19,8 +19,9 @@ from ..encoder import SHIPPED, Calibration, OnnxEncoder, Scale, save_calibration
 from ..filter import Thresholds
 from ..types import Category, RiskLevel
 from .corpus import CATEGORIES, HERE, LEVELS, Message, by_author, read_corpus
-from .evaluate import HELD_OUT, Prediction, read_held_out, threshold_at_specificity
-from .train import pad_of, tokenizer_of
+from .fit import pad_of, tokenizer_of
+from .held_out import HELD_OUT, Prediction, read_held_out
+from .statistics import threshold_at_specificity
 
 OUTPUTS = ("crisis", *CATEGORIES, *(f"level:{level}" for level in LEVELS))
 

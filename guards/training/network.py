@@ -1,7 +1,7 @@
 """The network: a pre-trained encoder, and one attention-weighted reading of its tokens for each thing it is asked.
 
-Thirteen outputs: crisis or not, eight categories, four levels. Each has its own attention over the tokens, so that one
-bad clause counts in a long message and the same weights show which tokens spoke for a crisis.
+Each output has its own attention over the tokens, so that one bad clause counts in a long text and the same weights
+show which tokens spoke for the first output.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .corpus import CATEGORIES, LEVELS
 if TYPE_CHECKING:
     import torch
 
-OUTPUTS = 1 + len(CATEGORIES) + len(LEVELS)
+CRISIS_OUTPUTS = 1 + len(CATEGORIES) + len(LEVELS)
 _LAYER = re.compile(r"\.layer\.(\d+)\.")
 
 
@@ -31,11 +31,12 @@ def layers_of(state: Mapping[str, Any]) -> int:
     return 1 + max(layer for name in state if (layer := layer_of(name)) is not None)
 
 
-def build(folder: Path, layers: int | None = None) -> torch.nn.Module:
+def build(folder: Path, layers: int | None = None, outputs: int = CRISIS_OUTPUTS) -> torch.nn.Module:
     """The network on the lowest ``layers`` layers of the model in ``folder`` (None: all of them), with fresh outputs.
 
-    ``forward(input_ids, attention_mask)`` gives (logits [batch, 13], crisis evidence per token [batch, tokens], which
-    sums to the crisis logit without its bias). The first token, a mark that every text begins with, is not read.
+    ``forward(input_ids, attention_mask)`` gives (logits [batch, outputs], evidence for the first output per token
+    [batch, tokens], which sums to its logit without its bias). The first token, a mark that every text begins with, is
+    not read.
     """
     import torch
     from transformers import AutoConfig, AutoModel
@@ -45,7 +46,7 @@ def build(folder: Path, layers: int | None = None) -> torch.nn.Module:
     if layers is not None:
         config.num_hidden_layers = layers
 
-    class CrisisNetwork(torch.nn.Module):
+    class Reader(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.backbone = AutoModel.from_pretrained(
@@ -53,8 +54,8 @@ def build(folder: Path, layers: int | None = None) -> torch.nn.Module:
             )
             width = config.hidden_size
             self.dropout = torch.nn.Dropout(0.1)
-            self.attend = torch.nn.Linear(width, OUTPUTS, bias=False)
-            self.read = torch.nn.Linear(width, OUTPUTS)
+            self.attend = torch.nn.Linear(width, outputs, bias=False)
+            self.read = torch.nn.Linear(width, outputs)
             # Zero: it starts as the mean over tokens.
             torch.nn.init.zeros_(self.attend.weight)
             torch.nn.init.normal_(self.read.weight, std=0.02)
@@ -69,7 +70,7 @@ def build(folder: Path, layers: int | None = None) -> torch.nn.Module:
             said = weights * torch.nn.functional.linear(hidden, self.read.weight).float()
             return said.sum(dim=1) + self.read.bias, said[:, :, 0]
 
-    return CrisisNetwork()
+    return Reader()
 
 
 def parameter_groups(network: Any, rate: float, head_rate: float, frozen: int = 0, decay: float = 0.9) -> list[dict]:

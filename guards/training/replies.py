@@ -24,6 +24,7 @@ class Reply:
     problems: frozenset[str]
     whole: bool
     context: str
+    author: str = ""
 
 
 def read(path: Path) -> list[Reply]:
@@ -41,11 +42,26 @@ def read(path: Path) -> list[Reply]:
                     problems=frozenset(map(str, row.get("problems") or ())),
                     whole=row.get("level") == "reply",
                     context=row.get("context") or "",
+                    author=str(row.get("author") or path.stem),
                 )
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path}, line {number}: {error!r}; wants text, safe and problems") from error
     return made
+
+
+def read_folder(folder: Path) -> list[Reply]:
+    """The replies of every ``*.jsonl`` in a folder, files in the order of their names.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: for a wrong line.
+    """
+    if not (paths := sorted(folder.glob("*.jsonl"))):
+        raise FileNotFoundError(
+            f"no *.jsonl in {folder}: work in a checkout of the repository, or give --replies FOLDER"
+        )
+    return [reply for path in paths for reply in read(path)]
 
 
 def report(replies: Sequence[Reply], guard: OutputGuard | None = None) -> str:

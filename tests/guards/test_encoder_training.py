@@ -19,7 +19,8 @@ from warmline.guards.training.evaluate import (
     threshold_at_specificity,
     wilson,
 )
-from warmline.guards.training.train import fit, parser
+from warmline.guards.training.fit import fit
+from warmline.guards.training.train import CrisisTask, parser
 from warmline.guards.types import Category, RiskLevel
 
 
@@ -180,7 +181,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _trained(messages: list[Message], backbone: Path, run: Path, *more: str) -> dict[str, np.ndarray]:
     options = parser().parse_args(["--run", str(run), "--backbone", str(backbone), "--epochs", "2", *more])
-    return {name: weight.numpy() for name, weight in fit(messages, options).state_dict().items()}
+    return {name: weight.numpy() for name, weight in fit(CrisisTask(), messages, options).state_dict().items()}
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_weights(corpus: list[Message], tiny: Path, tmp_path: Path) -> None:

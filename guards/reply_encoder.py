@@ -1,0 +1,112 @@
+"""The learned part of the output guard: a small network that scores a sentence of a reply for twenty problems.
+
+It reads the sentence after the message that it answers. Which score stops a sentence is decided by the thresholds that
+ship with the weights; the rules in ``output_rules`` stand on top of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import Field
+
+from .canonical import canonical
+from .encoder import Scale
+from .network_files import EncoderError, Network, open_network, read_calibration
+from .output_rules import Problem
+from .sentences import sentences
+from .types import Frozen
+
+SHIPPED = Path(__file__).parent / "data" / "reply_encoder"
+"""Folder of the weights that ship: ``model.onnx``, ``tokenizer.json``, ``calibration.json``."""
+
+PROBLEMS: tuple[Problem, ...] = tuple(Problem)[:20]
+"""Order of the outputs after the first: the labels of the reply corpus."""
+
+_CONTEXT = 240
+"""Characters of the person's message that are read: its end."""
+_PIECE = 700
+"""Characters of a whole reply that are read at once; about 150 tokens."""
+
+
+class ReplyCalibration(Frozen):
+    """How the logits of one set of weights are read."""
+
+    outputs: tuple[str, ...]
+    """Names of the logits in order: ``unsafe``, then the problems."""
+    unsafe: Scale
+    threshold: float = Field(ge=0, le=1)
+    """Probability of "unsafe" from which a sentence is stopped."""
+    whole_threshold: float = Field(ge=0, le=1)
+    """The same for a whole reply: every sentence of it has passed before."""
+    tokens: int = Field(ge=32, le=512)
+    """Tokens that are read at most."""
+    weights_sha256: str
+    note: str = ""
+    """What it was fitted on."""
+
+
+class ReplyScores(NamedTuple):
+    """What the network thinks of a text."""
+
+    unsafe: float
+    """0 to 1, calibrated."""
+    problem: Problem
+    """The likeliest reason."""
+    stop: bool
+    """Whether it is over the threshold."""
+
+
+def pair_of(text: str, context: str) -> tuple[str, str]:
+    """A reply as the network reads it: the end of what the person said, then the reply."""
+    return canonical(context[-_CONTEXT:]).text, canonical(text).text
+
+
+class ReplyEncoder:
+    """The shipped network. Thread-safe, and keeps nothing."""
+
+    def __init__(self, network: Network, calibration: ReplyCalibration) -> None:
+        self._network = network
+        self.calibration = calibration
+
+    @classmethod
+    def load(cls, folder: Path = SHIPPED) -> ReplyEncoder:
+        """The network of a folder.
+
+        Raises:
+            EncoderError: when a file is missing or unusable, or the calibration belongs to other weights.
+        """
+        calibration = read_calibration(folder, ReplyCalibration)
+        if calibration.outputs != ("unsafe", *PROBLEMS):
+            raise EncoderError(f"{folder / 'calibration.json'}: outputs are {calibration.outputs}")
+        return cls(open_network(folder, calibration.weights_sha256), calibration)
+
+    def scores(self, text: str, context: str = "", whole: bool = False) -> ReplyScores:
+        """Scores of a sentence, or with ``whole`` of an entire reply: those of its worst piece."""
+        pieces = _pieces(text) if whole else [text]
+        rows = [self.logits(piece, context) for piece in pieces]
+        worst = max(rows, key=lambda row: row[0])
+        unsafe = self.calibration.unsafe(float(worst[0]))
+        limit = self.calibration.whole_threshold if whole else self.calibration.threshold
+        return ReplyScores(unsafe, PROBLEMS[int(worst[1:].argmax())], unsafe >= limit)
+
+    def logits(self, text: str, context: str) -> Any:
+        """Raw outputs [21] for one piece of text."""
+        import numpy as np
+
+        ids = self._network.tokenizer.encode(*pair_of(text, context)).ids
+        if len(ids) > self.calibration.tokens:
+            ids = [*ids[: self.calibration.tokens - 1], ids[-1]]
+        row = np.array([ids], dtype=np.int64)
+        return self._network.run(row, np.ones_like(row))[0][0]
+
+
+def _pieces(text: str) -> list[str]:
+    """Runs of sentences of at most ``_PIECE`` characters, as long as no single sentence is longer."""
+    pieces = [""]
+    for sentence in sentences(text):
+        if pieces[-1] and len(pieces[-1]) + len(sentence) > _PIECE:
+            pieces.append("")
+        pieces[-1] += sentence
+    return pieces
