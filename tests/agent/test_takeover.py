@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from warmline.agent import Event, ScriptedModel, Session, Settings, Store, SupportAgent
+from warmline.agent import Event, ScriptedModel, Session, Settings, Store, SupportAgent, SyncSupportAgent
 from warmline.agent.copy import Copy
 from warmline.agent.store import Ticket, TicketState
 from warmline.agent.store.tickets import LEASE
@@ -235,3 +237,39 @@ class TestWatching:
 
         store.handoff.of_session = failing  # type: ignore[method-assign]
         assert kinds(await asyncio.wait_for(self.first(taken, 1), 20)) == ["human:arrived"]
+
+
+class TestWatchingWithoutAnEventLoop:
+    @pytest.fixture
+    def blocking(self, store: Store, model: ScriptedModel) -> Iterator[SyncSupportAgent]:
+        with SyncSupportAgent(model=model, settings=Settings(), store=store) as agent:
+            yield agent
+
+    def test_sees_what_a_reviewer_does(self, blocking: SyncSupportAgent, store: Store) -> None:
+        session = blocking.open_session(country="US")
+        list(session.send(CRISIS))
+        ticket_id = store.handoff.queue()[0].id
+        store.handoff.take(ticket_id, "sam", HERE)
+        store.handoff.say(ticket_id, "sam", "I am here with you.")
+        watching = session.watch(every=0.01)
+        assert kinds([next(watching), next(watching)]) == ["human:arrived", "human:message"]
+        watching.close()
+        assert session.with_human
+        assert [message.text for message in session.human_messages()] == [HERE, "I am here with you."]
+
+    def test_talks_on_in_another_thread(self, blocking: SyncSupportAgent, store: Store) -> None:
+        session = blocking.open_session(country="US")
+        with ThreadPoolExecutor(1) as threads:
+            first = threads.submit(next, session.watch(every=0.01))
+            list(session.send(CRISIS))
+            store.handoff.take(store.handoff.queue()[0].id, "sam", HERE)
+            assert first.result(20).text == HERE
+
+    def test_ends_when_the_agent_is_closed(self, blocking: SyncSupportAgent) -> None:
+        session = blocking.open_session(country="US")
+        with ThreadPoolExecutor(1) as threads:
+            watched = threads.submit(list, session.watch(every=0.01))
+            while not blocking._reading:  # until the other thread watches
+                session.history()
+            blocking.close()
+            assert watched.result(20) == []
