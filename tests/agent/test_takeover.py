@@ -239,6 +239,60 @@ class TestWatching:
         assert kinds(await asyncio.wait_for(self.first(taken, 1), 20)) == ["human:arrived"]
 
 
+class TestAReplyThatAReviewerComesInto:
+    """The model was writing when the ticket was taken."""
+
+    @pytest.fixture
+    def go(self) -> asyncio.Event:
+        return asyncio.Event()
+
+    @pytest.fixture
+    def model(self, go: asyncio.Event) -> ScriptedModel:
+        words = "I hear you. The evenings are long. What helps you then? You could read a book tonight."
+        return ScriptedModel(replies=[words], before_chunk=lambda number: go.wait() if number == 8 else None)
+
+    @pytest.fixture
+    def agent(self, store: Store, model: ScriptedModel) -> SupportAgent:
+        return SupportAgent(model=model, settings=Settings(), store=store, crisis_filter=CrisisFilter())
+
+    @pytest.fixture
+    async def calm(self, agent: SupportAgent, store: Store) -> Session:
+        """A conversation whose crisis is over; its ticket is still open."""
+        session = await agent.open_session(country="US")
+        await send(session, CRISIS)
+        with store._database.writing() as connection:
+            connection.exec_driver_sql("UPDATE sessions SET risk = NULL, protocol = NULL")
+        return session
+
+    @pytest.fixture
+    async def cut(self, calm: Session, store: Store, go: asyncio.Event) -> list[Event]:
+        """All events of a turn whose ticket is taken behind the first sentence."""
+        events: list[Event] = []
+        async for event in calm.send(CALM):
+            events.append(event)
+            if event.type == "sentence":
+                store.handoff.take(ticket(store, calm).id, "sam", HERE)
+                go.set()
+        return events
+
+    async def test_ends_with_an_honest_line(self, cut: list[Event]) -> None:
+        assert kinds(cut) == ["verdict", "sentence", "replaced", "human:arrived", "done"]
+        (line,) = [event.text.strip() for event in cut if event.type == "replaced"]
+        assert line in COPY.texts.human.makes_way
+
+    async def test_shows_nothing_more_of_it(self, cut: list[Event]) -> None:
+        assert not any("book" in event.text for event in cut if event.type in ("sentence", "replaced"))
+
+    async def test_is_stored_as_it_was_shown(self, cut: list[Event], calm: Session) -> None:
+        turn = (await calm.history())[-1]
+        assert turn.status == "done"
+        assert turn.reply == "".join(event.text for event in cut if event.type in ("sentence", "replaced"))
+
+    async def test_is_noted_in_the_audit(self, cut: list[Event], calm: Session, store: Store) -> None:
+        last = [row for row in store.audit_rows(calm.id) if row.kind == "turn_finished"][-1]
+        assert "human:took_over" in str(last.payload)
+
+
 class TestWatchingWithoutAnEventLoop:
     @pytest.fixture
     def blocking(self, store: Store, model: ScriptedModel) -> Iterator[SyncSupportAgent]:
