@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     )
     from .graph import build_graph, compile_graph
     from .model.scripted import ScriptedModel
+    from .protocol.playbook import load_playbooks
+    from .protocol.say import safety_plan_text
     from .settings import Settings, SettingsError
     from .store import Store, StoreError
     from .support import Session, SupportAgent
     from .sync import SyncSession, SyncSupportAgent
+    from .voice import Voice, Voices
 
 _HOME = {
     "Copy": "copy",
@@ -42,6 +45,8 @@ _HOME = {
     "VerdictEvent": "events",
     "build_graph": "graph",
     "compile_graph": "graph",
+    "load_playbooks": "protocol.playbook",
+    "safety_plan_text": "protocol.say",
     "ScriptedModel": "model.scripted",
     "Settings": "settings",
     "SettingsError": "settings",
@@ -51,6 +56,8 @@ _HOME = {
     "SupportAgent": "support",
     "SyncSession": "sync",
     "SyncSupportAgent": "sync",
+    "Voice": "voice",
+    "Voices": "voice",
 }
 
 __all__ = [
@@ -74,8 +81,12 @@ __all__ = [
     "SyncSession",
     "SyncSupportAgent",
     "VerdictEvent",
+    "Voice",
+    "Voices",
     "build_graph",
     "compile_graph",
+    "load_playbooks",
+    "safety_plan_text",
 ]
 
 

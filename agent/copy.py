@@ -80,6 +80,8 @@ class Human(Frozen):
 
     arrived: More
     left: More
+    makes_way: Some
+    """Ends a reply of the model that a reviewer came into."""
 
 
 class Texts(Frozen):
@@ -206,6 +208,10 @@ class Copy:
     def human_arrived(self, *, seed: int = 0) -> str:
         """A human writes from here on. Only said once one has taken the conversation."""
         return pick(self.texts.human.arrived, seed, "human.arrived")
+
+    def makes_way(self, *, seed: int = 0) -> str:
+        """Ends a reply of the model when a human has taken the conversation meanwhile."""
+        return pick(self.texts.human.makes_way, seed, "human.makes_way")
 
     def human_left(self, *, seed: int = 0) -> str:
         """The human is gone; the agent writes again."""

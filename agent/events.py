@@ -62,13 +62,13 @@ class CrisisCardEvent(Frozen):
 
 
 class ReplacedEvent(Frozen):
-    """The model's next words did not pass; ``text`` stands in their place and ends the reply."""
+    """The model's next words did not pass, or a human reviewer came; ``text`` stands in their place, ends the reply."""
 
     type: Literal["replaced"] = "replaced"
     turn_id: str
     text: str
     problems: tuple[str, ...]
-    """What the output guard found in the words that were never shown."""
+    """What the output guard found in the words that were never shown; ``human:took_over`` when a reviewer came."""
 
 
 class HumanEvent(Frozen):

@@ -53,6 +53,9 @@ LAST_TRY_S = 2.0
 WATCH_S = 1.0
 """Seconds between two looks for what a reviewer wrote."""
 
+MADE_WAY = "human:took_over"
+"""The problem that is noted when a model's reply was cut off because a reviewer took over."""
+
 MAX_CHARS = 1_500_000
 """Longest message taken, in characters. Above it the person is told, and keeps the text."""
 
@@ -317,6 +320,8 @@ class _Shown:
     card: CrisisCard | None = None
     first_sentence_ms: float | None = None
     state: TurnState | None = None
+    made_way: bool = False
+    """A reviewer took over while the model's reply was coming: the rest of it was not shown."""
 
     def take(self, event: Event) -> Event:
         """Note one event; the text that replaces a begun reply starts a new paragraph."""
@@ -331,6 +336,11 @@ class _Shown:
             self.reply += event.text
             self.first_sentence_ms = self.first_sentence_ms or self.ms
         return event
+
+    @property
+    def from_model(self) -> bool:
+        """True while what comes may be the model's own words; vetted ones are shown to their end."""
+        return self.route in ("support", "concern")
 
     @property
     def route(self) -> Route:
@@ -541,10 +551,21 @@ class Session:
             try:
                 async with aclosing(self._run(begun, shown)) as events:
                     async for event in events:
-                        yield event
+                        if isinstance(event, SentenceEvent) and shown.from_model and self._ticketed.is_set():
+                            said = await self._human_events()
+                            if self._with_human:  # a human writes now: nothing more of the model's words
+                                if shown.reply:
+                                    yield shown.take(self._makes_way(begun))
+                                shown.made_way = True
+                                for human in said:
+                                    yield human
+                                break
+                            for human in said:
+                                yield human
+                        yield shown.take(event)
                         if isinstance(event, VerdictEvent) and self._ticketed.is_set():
-                            for said in await self._human_events():
-                                yield said
+                            for human in await self._human_events():
+                                yield human
             except Exception as error:  # the graph catches its own; this is the floor under it
                 log.critical("the turn failed outside its nodes: %s", type(error).__name__, exc_info=True)
                 from .nodes import LAST_WORDS
@@ -571,7 +592,7 @@ class Session:
                 await asyncio.shield(asyncio.to_thread(self._finish, turn, shown, stopped=True))
 
     async def _run(self, begun: _Begun, shown: _Shown) -> AsyncGenerator[Event]:
-        """The graph's own events, noted in ``shown`` on their way."""
+        """The graph's own events; ``shown`` keeps its state."""
         from .turn import TurnContext
 
         agent = self._agent
@@ -595,7 +616,12 @@ class Session:
                 if mode == "values":
                     shown.state = item
                 else:
-                    yield shown.take(item)
+                    yield item
+
+    def _makes_way(self, begun: _Begun) -> ReplacedEvent:
+        """Ends a model's reply that a reviewer came into."""
+        text = self.copy.makes_way(seed=zlib.crc32(begun.id.encode()))
+        return ReplacedEvent(turn_id=begun.id, text=text, problems=(MADE_WAY,))
 
     def _state(self, turn: TurnRecord) -> TurnState:
         """What the store knows of the conversation before this turn."""
@@ -642,7 +668,7 @@ class Session:
                     protocol=state.get("progress"),
                     card=shown.card,
                     crisis=_crisis(state, shown),
-                    problems=state.get("problems", ()),
+                    problems=(*state.get("problems", ()), *([MADE_WAY] if shown.made_way else ())),
                     stopped=stopped,
                     ms=shown.ms,
                     first_sentence_ms=shown.first_sentence_ms,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from warmline.agent import Event, ScriptedModel, Session, Settings, Store, SupportAgent
+from warmline.agent import Event, ScriptedModel, Session, Settings, Store, SupportAgent, SyncSupportAgent
 from warmline.agent.copy import Copy
 from warmline.agent.store import Ticket, TicketState
 from warmline.agent.store.tickets import LEASE
@@ -235,3 +237,93 @@ class TestWatching:
 
         store.handoff.of_session = failing  # type: ignore[method-assign]
         assert kinds(await asyncio.wait_for(self.first(taken, 1), 20)) == ["human:arrived"]
+
+
+class TestAReplyThatAReviewerComesInto:
+    """The model was writing when the ticket was taken."""
+
+    @pytest.fixture
+    def go(self) -> asyncio.Event:
+        return asyncio.Event()
+
+    @pytest.fixture
+    def model(self, go: asyncio.Event) -> ScriptedModel:
+        words = "I hear you. The evenings are long. What helps you then? You could read a book tonight."
+        return ScriptedModel(replies=[words], before_chunk=lambda number: go.wait() if number == 8 else None)
+
+    @pytest.fixture
+    def agent(self, store: Store, model: ScriptedModel) -> SupportAgent:
+        return SupportAgent(model=model, settings=Settings(), store=store, crisis_filter=CrisisFilter())
+
+    @pytest.fixture
+    async def calm(self, agent: SupportAgent, store: Store) -> Session:
+        """A conversation whose crisis is over; its ticket is still open."""
+        session = await agent.open_session(country="US")
+        await send(session, CRISIS)
+        with store._database.writing() as connection:
+            connection.exec_driver_sql("UPDATE sessions SET risk = NULL, protocol = NULL")
+        return session
+
+    @pytest.fixture
+    async def cut(self, calm: Session, store: Store, go: asyncio.Event) -> list[Event]:
+        """All events of a turn whose ticket is taken behind the first sentence."""
+        events: list[Event] = []
+        async for event in calm.send(CALM):
+            events.append(event)
+            if event.type == "sentence":
+                store.handoff.take(ticket(store, calm).id, "sam", HERE)
+                go.set()
+        return events
+
+    async def test_ends_with_an_honest_line(self, cut: list[Event]) -> None:
+        assert kinds(cut) == ["verdict", "sentence", "replaced", "human:arrived", "done"]
+        (line,) = [event.text.strip() for event in cut if event.type == "replaced"]
+        assert line in COPY.texts.human.makes_way
+
+    async def test_shows_nothing_more_of_it(self, cut: list[Event]) -> None:
+        assert not any("book" in event.text for event in cut if event.type in ("sentence", "replaced"))
+
+    async def test_is_stored_as_it_was_shown(self, cut: list[Event], calm: Session) -> None:
+        turn = (await calm.history())[-1]
+        assert turn.status == "done"
+        assert turn.reply == "".join(event.text for event in cut if event.type in ("sentence", "replaced"))
+
+    async def test_is_noted_in_the_audit(self, cut: list[Event], calm: Session, store: Store) -> None:
+        last = [row for row in store.audit_rows(calm.id) if row.kind == "turn_finished"][-1]
+        assert "human:took_over" in str(last.payload)
+
+
+class TestWatchingWithoutAnEventLoop:
+    @pytest.fixture
+    def blocking(self, store: Store, model: ScriptedModel) -> Iterator[SyncSupportAgent]:
+        with SyncSupportAgent(model=model, settings=Settings(), store=store) as agent:
+            yield agent
+
+    def test_sees_what_a_reviewer_does(self, blocking: SyncSupportAgent, store: Store) -> None:
+        session = blocking.open_session(country="US")
+        list(session.send(CRISIS))
+        ticket_id = store.handoff.queue()[0].id
+        store.handoff.take(ticket_id, "sam", HERE)
+        store.handoff.say(ticket_id, "sam", "I am here with you.")
+        watching = session.watch(every=0.01)
+        assert kinds([next(watching), next(watching)]) == ["human:arrived", "human:message"]
+        watching.close()
+        assert session.with_human
+        assert [message.text for message in session.human_messages()] == [HERE, "I am here with you."]
+
+    def test_talks_on_in_another_thread(self, blocking: SyncSupportAgent, store: Store) -> None:
+        session = blocking.open_session(country="US")
+        with ThreadPoolExecutor(1) as threads:
+            first = threads.submit(next, session.watch(every=0.01))
+            list(session.send(CRISIS))
+            store.handoff.take(store.handoff.queue()[0].id, "sam", HERE)
+            assert first.result(20).text == HERE
+
+    def test_ends_when_the_agent_is_closed(self, blocking: SyncSupportAgent) -> None:
+        session = blocking.open_session(country="US")
+        with ThreadPoolExecutor(1) as threads:
+            watched = threads.submit(list, session.watch(every=0.01))
+            while not blocking._reading:  # until the other thread watches
+                session.history()
+            blocking.close()
+            assert watched.result(20) == []

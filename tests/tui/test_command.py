@@ -186,6 +186,22 @@ def test_the_doctor_tells_where_a_setting_came_from() -> None:
     }
 
 
+def test_the_doctor_reads_every_language_whole() -> None:
+    run = warmline("doctor", "--json")
+    assert run.returncode == 0
+    languages = json.loads(run.stdout)["languages"]
+    assert "en" in languages
+    assert set(languages.values()) == {None}
+
+
+def test_the_doctor_tells_of_a_directory_that_leaves_somebody_without_a_line(tmp_path: Path) -> None:
+    broken = tmp_path / "lines.yaml"
+    broken.write_text("country: ZZ\nlines: nothing\n", "utf-8")
+    run = warmline("doctor", WARMLINE_GUARDS__HOTLINES=json.dumps([str(broken)]))
+    assert run.returncode == 1
+    assert "lines.yaml" in run.stdout
+
+
 def test_the_doctor_prints_no_key() -> None:
     assert "sk-secret" not in warmline("doctor", WARMLINE_MODEL__API_KEY="sk-secret").stdout
 

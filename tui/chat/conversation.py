@@ -470,6 +470,8 @@ def _reason(error: BaseException) -> str:
 
 def _why_replaced(problems: tuple[str, ...]) -> str:
     kinds = {problem.partition(":")[0] for problem in problems}
+    if "human" in kinds:  # the words themselves say why
+        return ""
     if "output" in kinds:
         return words.MARK_REPLACED
     return words.MARK_MODEL_DOWN if "model" in kinds else words.MARK_PART_FAILED

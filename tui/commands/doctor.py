@@ -5,14 +5,18 @@ from __future__ import annotations
 import json as jsonlib
 import platform
 from importlib.metadata import PackageNotFoundError, distribution, version
+from typing import TYPE_CHECKING
 
 import typer
 
 from ._options import Json, load_settings
 
+if TYPE_CHECKING:
+    from ...agent.settings import Settings
+
 
 def doctor(json: Json = False) -> None:
-    """Tell what is installed, what is missing, and where each setting comes from.
+    """Tell what is installed, what is missing, and where each setting comes from. Fails when vetted words are broken.
 
     Example: warmline doctor
     """
@@ -21,6 +25,7 @@ def doctor(json: Json = False) -> None:
 
     settings = load_settings()
     model = locate(settings.model)
+    words = _words(settings)
     report = {
         "warmline": version("warmline"),
         "python": platform.python_version(),
@@ -30,18 +35,46 @@ def doctor(json: Json = False) -> None:
             {"key": s.key, "value": str(s.of(settings)), "source": s.source(settings)} for s in every_setting()
         ],
         "store": settings.store.resolved_url(),
+        "languages": words,
         "model": settings.model.base_url or (str(model) if model else "not fetched yet; run: warmline models pull"),
     }
     if json:
         typer.echo(jsonlib.dumps(report, indent=2))
-        return
+        raise typer.Exit(_code(words))
     typer.echo(f"warmline {report['warmline']} on Python {report['python']}")
     typer.echo(f"settings file: {report['config_file']}\nstore: {report['store']}\nmodel: {report['model']}\n")
     for name, missing in report["extras"].items():
         typer.echo(f"  extra {name:<11} {'installed' if not missing else 'missing ' + ', '.join(missing)}")
     typer.echo("")
+    for language, trouble in words.items():
+        typer.echo(f"  language {language:<8} {trouble or 'whole, with a line for every country'}")
+    typer.echo("")
     for row in report["settings"]:
         typer.echo(f"  {row['key']:<26} {row['value']:<32} {row['source']}")
+    raise typer.Exit(_code(words))
+
+
+def _words(settings: Settings) -> dict[str, str | None]:
+    """By shipped language, what is wrong with its copy, its playbooks or their lines; None when nothing is."""
+    from ...agent.copy import CopyError
+    from ...agent.protocol.files import PlaybookError
+    from ...agent.protocol.playbook import check_lines
+    from ...agent.voice import Voices
+    from ...guards.hotlines import Directory, DirectoryError
+
+    found: dict[str, str | None] = {}
+    voices = Voices()
+    for language in voices.languages:
+        try:
+            check_lines(voices.load(language).playbooks, Directory.load(settings.guards.hotlines))
+            found[language] = None
+        except (CopyError, PlaybookError, DirectoryError) as error:
+            found[language] = str(error)
+    return found
+
+
+def _code(words: dict[str, str | None]) -> int:
+    return 1 if any(words.values()) else 0
 
 
 def _extras() -> dict[str, list[str]]:

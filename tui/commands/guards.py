@@ -73,3 +73,14 @@ def card(context: typer.Context) -> None:
     from ...guards.training.evaluate import write_cards
 
     raise typer.Exit(write_cards(context.args))
+
+
+@app.command(context_settings=_PASSED_ON)
+def examples(context: typer.Context) -> None:
+    """Choose the examples that `warmline screen --nearest` shows, again; after new weights or new messages.
+
+    Example: warmline guards examples
+    """
+    from ...guards.training.examples import main
+
+    raise typer.Exit(main(context.args))

@@ -27,6 +27,8 @@ def screen(
     file: Annotated[Path | None, typer.Option("--file", help="JSON lines with `text` and, if given, `id`.")] = None,
     dialogues: Annotated[Path | None, typer.Option(help="JSON lines with `turns`, a list of {`text`}.")] = None,
     replies: Annotated[Path | None, typer.Option(help="JSON lines with `text` and, if given, `context`.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why, for one text: words, reasons, scores.")] = False,
+    nearest: Annotated[int, typer.Option(min=0, max=20, help="Labelled examples like it to show; with --explain.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Processes to work with.")] = 1,
     json: Json = False,
 ) -> None:
@@ -37,11 +39,15 @@ def screen(
 
     Exit code 0 whatever the verdict; 1 when a text could not be judged.
 
-    Example: warmline screen "this exam is killing me" --json
+    Example: warmline screen "nobody would notice if i stopped turning up" --explain --nearest 3
     """
     sources = [(path, judge) for path, judge in ((file, _message), (dialogues, _dialogue), (replies, _reply)) if path]
     if len(sources) + (text is not None) > 1:
         raise typer.BadParameter("give one of a text, --file, --dialogues and --replies")
+    if nearest and not explain:
+        raise typer.BadParameter("--nearest goes with --explain")
+    if explain and sources:
+        raise typer.BadParameter("--explain is for one text")
     failed = False
     if sources:
         (path, judge), *_ = sources
@@ -49,7 +55,17 @@ def screen(
             failed |= bool(row.get("error"))
             print(jsonlib.dumps(row, ensure_ascii=False))
     else:
-        verdict = _filter().screen(text if text is not None else sys.stdin.read())
+        given = text if text is not None else sys.stdin.read()
+        if explain:
+            from ...guards.explain import explain as explained
+            from ._explained import told
+
+            explanation = explained(given, _filter(), nearest=nearest)
+            print(jsonlib.dumps(explanation.model_dump(mode="json"), ensure_ascii=False)) if json else told(
+                given, explanation, _filter().thresholds
+            )
+            raise typer.Exit(int(explanation.verdict.error is not None))
+        verdict = _filter().screen(given)
         failed = verdict.error is not None
         print(jsonlib.dumps(_row(verdict), ensure_ascii=False) if json else _told(verdict))
     raise typer.Exit(int(failed))
