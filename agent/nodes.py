@@ -22,6 +22,7 @@ from .events import CrisisCardEvent, ReplacedEvent, SentenceEvent, VerdictEvent
 from .language import language_of
 from .model.stream import ModelError, stream_text
 from .prompt import build_messages
+from .protocol.context import for_filter, in_answer
 from .protocol.say import help_card
 from .protocol.state import Progress
 from .turn import HISTORY, TurnContext, TurnState
@@ -60,19 +61,24 @@ async def screen(
 ) -> Command[Literal["support", "protocol", "hold", "__end__"]]:
     """Judge the message in its conversation and choose the way."""
     context = runtime.context
-    progress = state.get("progress") or Progress()
-    verdict = await asyncio.to_thread(context.parts.filter.screen, state["text"], state.get("history", ()))
+    progress, playbooks = state.get("progress") or Progress(), context.voice(state).playbooks
+    text = state["text"]
+    history = for_filter(text, state.get("history", ()), progress.pending, playbooks)
+    verdict = await asyncio.to_thread(context.parts.filter.screen, text, history)
+    verdict = in_answer(verdict, text, progress, playbooks)
     before = state.get("risk") or RiskState()
-    topic = context.voice(state).playbooks.topics.get(progress.pending or "")
+    topic = playbooks.topics.get(progress.pending or "")
     denial = topic is not None and topic.denial and not progress.open  # the open protocol takes denials in by itself
     risk = before if verdict.error else advance(before, verdict, state["text"], asked=denial)
-    _write(runtime, VerdictEvent(turn_id=context.turn_id, verdict=verdict, level=risk.level))
     update: dict[str, Any] = {"verdict": verdict, "risk": risk, "progress": progress}
+    crisis = not (context.human or verdict.error) and (risk.level >= RiskLevel.ELEVATED or progress.open)
+    if not crisis:  # in a crisis the protocol may see a higher level yet: `deliver` tells it then
+        _write(runtime, VerdictEvent(turn_id=context.turn_id, verdict=verdict, level=risk.level))
     if context.human:
         return Command(goto=_END, update=update | {"route": "human"})
     if verdict.error:
         return Command(goto="hold", update=update | {"problems": (f"screen:{verdict.error}",)})
-    if risk.level >= RiskLevel.ELEVATED or progress.open:
+    if crisis:
         return Command(goto="protocol", update=update | {"route": "crisis"})
     if context.hold:
         return Command(goto="hold", update=update | {"problems": ("store",)})
@@ -143,6 +149,8 @@ async def deliver(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, 
     """Show what is still to be shown and close the turn."""
     context = runtime.context
     reply, pending, card = state.get("reply", ""), state.get("pending", ""), state.get("card")
+    if state.get("route") == "crisis":
+        _tell_level(state, runtime)
     if pending:
         text = f"\n\n{pending}" if reply else pending
         reply += text
@@ -166,9 +174,17 @@ def fail_safe(state: TurnState, error: NodeError, runtime: Runtime[TurnContext])
         risk = state.get("risk") or RiskState()
         _write(runtime, VerdictEvent(turn_id=runtime.context.turn_id, verdict=verdict, level=risk.level))
         update |= {"verdict": verdict, "risk": risk}
+    elif state.get("route") == "crisis":  # the protocol failed, so nothing has told the level yet
+        _tell_level(state, runtime)
     if runtime.context.human:
         return Command(goto=_END, update=update | {"route": "human"})
     return Command(goto="hold", update=update)
+
+
+def _tell_level(state: TurnState, runtime: Runtime[TurnContext]) -> None:
+    verdict, risk = state.get("verdict"), state.get("risk") or RiskState()
+    if verdict is not None:
+        _write(runtime, VerdictEvent(turn_id=runtime.context.turn_id, verdict=verdict, level=risk.level))
 
 
 def last_words(state: TurnState, error: NodeError, runtime: Runtime[TurnContext]) -> dict[str, Any]:

@@ -10,10 +10,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
@@ -97,6 +106,54 @@ class StoreSettings(_Section):
         return URL.create("sqlite", database=str(data_dir() / "warmline.db")).render_as_string(hide_password=False)
 
 
+class ThresholdSettings(_Section):
+    """From which score of the encoder on a level holds, in place of what its weights were calibrated for."""
+
+    concern: float | None = Field(default=None, ge=0, le=1, examples=[0.4])
+    """A gentle question is asked from here on."""
+    crisis: float | None = Field(default=None, ge=0, le=1, examples=[0.6])
+    """A crisis from here on; lower finds more and alarms more often."""
+    imminent: float | None = Field(default=None, ge=0, le=1, examples=[0.4])
+    """Of a crisis, imminent from this share of the level head on."""
+    category: float | None = Field(default=None, ge=0, le=1, examples=[0.4])
+    """A category is named from here on."""
+    window: float | None = Field(default=None, ge=0, le=1, examples=[0.7])
+    """The last messages, read as one, are a crisis from here on; 1 turns this off."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if self.concern is not None and self.crisis is not None and self.concern > self.crisis:
+            raise ValueError("concern must not be higher than crisis")
+        return self
+
+
+class SecondOpinionSettings(_Section):
+    """A language model that is asked about messages of which the filter is unsure. Off until ``url`` is set."""
+
+    url: str | None = Field(default=None, examples=["http://127.0.0.1:8000/v1"])
+    """Base URL of an OpenAI-compatible server. Messages that are asked about are sent to it."""
+    model: str | None = Field(default=None, examples=["Qwen/Qwen3-8B"])
+    """Model name at ``url``; needed with it."""
+    key: SecretStr | None = Field(default=None, examples=["sk-..."])
+    """Key for ``url``, if it wants one."""
+    timeout_s: float = Field(default=2.0, gt=0, le=10, examples=[2])
+    """Seconds for the whole question; after them the filter's own verdict stands."""
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value or None
+
+    @field_validator("model")
+    @classmethod
+    def _named(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("url") and not value:
+            raise ValueError("is needed, because guards.second_opinion.url is set")
+        return value or None
+
+
 class GuardSettings(_Section):
     """The crisis filter and the output guard."""
 
@@ -108,6 +165,13 @@ class GuardSettings(_Section):
     """Further hotline files; an entry with a known id replaces the shipped one."""
     timeout_s: float = Field(default=2.0, gt=0, le=30, examples=[2])
     """Seconds for one check; running over it leads to the safe reply."""
+    thresholds: ThresholdSettings = Field(default_factory=ThresholdSettings)
+    second_opinion: SecondOpinionSettings = Field(default_factory=SecondOpinionSettings)
+
+    @property
+    def screen_s(self) -> float:
+        """Seconds for a message to be judged, a second opinion included."""
+        return self.timeout_s + (self.second_opinion.timeout_s if self.second_opinion.url else 0.0)
 
 
 class ChatSettings(_Section):
@@ -230,8 +294,10 @@ class Setting:
         """Where the value came from."""
         if self.variable in os.environ:
             return self.variable
-        section, _, name = self.key.rpartition(".")
-        owner = getattr(settings, section) if section else settings
+        *sections, name = self.key.split(".")
+        owner: Any = settings
+        for section in sections:
+            owner = getattr(owner, section)
         return str(config_file()) if name in owner.model_fields_set else "default"
 
 

@@ -206,7 +206,7 @@ class SupportAgent:
                     from .graph import compile_graph
                     from .turn import TurnLimits
 
-                    limits = TurnLimits(self.settings.guards.timeout_s, self.settings.model.total_s + 10)
+                    limits = TurnLimits(self.settings.guards.screen_s, self.settings.model.total_s + 10)
                     self._graph = compile_graph(limits)
         return self._graph
 

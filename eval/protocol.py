@@ -237,16 +237,18 @@ def _plan_and_intent(talk: Conversation) -> bool:
 
 
 def _asks_once(talk: Conversation) -> bool | None:
-    asked: list[str] = []
-    for step in talk.steps:
+    """Nothing twice while the risk is the same; "how is it now" may come back after a while, as between people."""
+    topics, asked = load_playbooks().topics, dict[str, int]()
+    for number, step in enumerate(talk.steps):
         if step.chosen is None:
             continue
         if {"turn:open", "turn:rise"} & step.chosen.facts:
-            asked = []
-        for move in step.chosen.moves:
-            if move.asks in asked:
+            asked.clear()
+        for topic in filter(None, (move.asks for move in step.chosen.moves)):
+            again = topics[topic].again
+            if topic in asked and not (again and number - asked[topic] >= again):
                 return False
-            asked += [move.asks] if move.asks else []
+            asked[topic] = number
     return True if talk.replies else None
 
 

@@ -6,8 +6,9 @@ It decides about text only, sends nothing, repairs nothing, and never raises: wh
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Protocol
 
 import regex
 
@@ -17,7 +18,7 @@ from .form import ProblemSpan, faults_of_form, span
 from .output_rules import Problem, Rules, shipped_rules
 from .types import Frozen
 
-__all__ = ["OutputGuard", "OutputVerdict", "Problem", "ProblemSpan"]
+__all__ = ["OutputGuard", "OutputVerdict", "Problem", "ProblemSpan", "ReplyScorer"]
 
 CARRY = 120
 """Characters of the reply so far that are read again with each new sentence; about two spoken sentences."""
@@ -37,6 +38,14 @@ class OutputVerdict(Frozen):
     """Wall time spent, in milliseconds."""
 
 
+class ReplyScorer(Protocol):
+    """A learned judge of replies, behind the rules: it can stop a sentence and never lets one through."""
+
+    def scores(self, sentence: str, before: str = "", context: str = "") -> Mapping[Problem, float]:
+        """From 0 to 1 for each problem that it knows; arguments as for ``OutputGuard.check``. May raise."""
+        ...
+
+
 class OutputGuard:
     """Checks replies by rules, by the hotline directory and by their form. Safe to share between threads.
 
@@ -45,6 +54,8 @@ class OutputGuard:
             by default, whether the shipped hotline directory holds it.
         prompt: the system prompt in use; eight of its words in a row count as a leak.
         rules: by default those that ship.
+        scorer: asked about what the rules let through; none by default.
+        limits: from which score on a problem stops a sentence; 0.5 for one that is not named.
     """
 
     def __init__(
@@ -53,10 +64,14 @@ class OutputGuard:
         *,
         prompt: str = "",
         rules: Rules | None = None,
+        scorer: ReplyScorer | None = None,
+        limits: Mapping[Problem, float] | None = None,
     ) -> None:
         self._known_contact = known_contact or _in_shipped_directory
         self._rules = rules
         self._secret = _shingles(prompt)
+        self._scorer = scorer
+        self._limits = dict(limits or {})
 
     def warm(self) -> None:
         """Compile every rule and read the directory now (about a second) instead of during the first replies."""
@@ -96,6 +111,8 @@ class OutputGuard:
         found += self._wording(tail, sentence, context)
         if self._secret:
             found += self._leaks(tail, sentence)
+        if not found and self._scorer is not None:
+            found += self._learned(self._scorer, tail, sentence, context)
         return sorted(found, key=lambda span: (span.start, span.end))
 
     def _wording(self, tail: str, sentence: str, context: str) -> list[ProblemSpan]:
@@ -115,6 +132,11 @@ class OutputGuard:
             for found in find_contacts(tail + sentence)
             if found.end > border and not self._known_contact(found.text)
         ]
+
+    def _learned(self, scorer: ReplyScorer, tail: str, sentence: str, context: str) -> list[ProblemSpan]:
+        scores = scorer.scores(sentence, tail, context[-2000:])
+        stopped = [p for p, score in scores.items() if not score < self._limits.get(p, 0.5)]  # NaN stops, too
+        return [span(0, len(sentence), p, "scorer") for p in sorted(stopped, key=lambda p: -scores[p])]
 
     def _leaks(self, tail: str, sentence: str) -> list[ProblemSpan]:
         leaked = not self._secret.isdisjoint(_shingles(tail + sentence))

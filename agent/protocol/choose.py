@@ -80,6 +80,7 @@ def choose(
     """
     progress, moment = _take_in(playbooks, before, heard, verdict, risk, text)
     country = country or progress.told_country
+    progress = _due(playbooks, progress)
     lead = _lead(progress, moment)
     lines = lines_for(directory, country, (*moment.fresh, *progress.categories), progress.level, progress.flags)
     books = list(_books(playbooks, progress, lead))
@@ -88,7 +89,7 @@ def choose(
     moves = tuple(_opening(books, progress, facts, moment) if moment.opening else _following(books, progress, facts))
     for_card = any({"reach", "emergency"} & move.holes for move in moves if move.kind in (Kind.ACT, Kind.ANSWER))
     shown = lines if for_card else ()
-    after = _made(progress, moves, country=country if shown else None, lines=shown)
+    after = _made(playbooks, progress, moves, country=country if shown else None, lines=shown)
     return Chosen(moves, after, facts, country, shown)
 
 
@@ -146,6 +147,7 @@ def _take_in(
             "told_country": heard.country or before.told_country,
             "plan": _plan(before, heard, verdict, text),
             "off_topic": before.off_topic + ("off_topic" in heard.acts),
+            "turn": base.turn + 1,
             "asked": () if rises else before.asked,
             "done": () if rises else before.done,
         }
@@ -256,7 +258,9 @@ def _level(
     if level is RiskLevel.IMMINENT:
         return RiskLevel.ELEVATED if steady >= 8 or (safer and (steady >= 2 or lighter)) else level
     if level is RiskLevel.ELEVATED:
-        return RiskLevel.CONCERN if steady >= 14 or (denied and steady >= 2) or (lighter and steady >= 4) else level
+        # Thoughts that were told do not fade by themselves.
+        fades = steady >= 14 and answers.get("thoughts") is not Answer.YES
+        return RiskLevel.CONCERN if fades or (denied and steady >= 2) or (lighter and steady >= 4) else level
     return level
 
 
@@ -277,6 +281,27 @@ def _plan(before: Progress, heard: Heard, verdict: Verdict, text: str) -> dict[s
     if step and told and verdict.level is RiskLevel.NONE and len(text.split()) > (heard.answer is Answer.YES):
         plan[step] = " ".join(text.split())[:MOST_PLAN_WORDS]
     return plan
+
+
+def _due(playbooks: Playbooks, progress: Progress) -> Progress:
+    """In a long talk some questions may come back after a while, though nothing has changed: how it is now, what would
+    help, something for the body. They are forgotten as asked; a question about danger never is."""
+    due = {
+        topic
+        for topic, asked in progress.asked_at.items()
+        if topic != progress.pending and progress.turn - asked >= playbooks.topics[topic].again
+    }
+    if not due:
+        return progress
+    moves = {id for id in progress.done if (move := playbooks.by_id.get(id)) and move.asks in due}
+    return progress.model_copy(
+        update={
+            "asked": tuple(topic for topic in progress.asked if topic not in due),
+            "answers": {topic: answer for topic, answer in progress.answers.items() if topic not in due},
+            "done": tuple(id for id in progress.done if id not in moves),
+            "asked_at": {topic: asked for topic, asked in progress.asked_at.items() if topic not in due},
+        }
+    )
 
 
 # -- what holds ------------------------------------------------------------------------------------------------------
@@ -451,12 +476,16 @@ def _following(books: Sequence[Playbook], progress: Progress, facts: frozenset[s
                 yield question
 
 
-def _made(progress: Progress, moves: Sequence[Move], *, country: str | None, lines: Sequence[Hotline]) -> Progress:
+def _made(
+    playbooks: Playbooks, progress: Progress, moves: Sequence[Move], *, country: str | None, lines: Sequence[Hotline]
+) -> Progress:
     """The memory once these moves are made."""
     asked = next((move.asks for move in moves if move.asks), None)
+    again = {asked: progress.turn} if asked and playbooks.topics[asked].again else {}
     after = progress.model_copy(
         update={
             "pending": asked,
+            "asked_at": {**progress.asked_at, **again},
             "asked": tuple(dict.fromkeys((*progress.asked, *([asked] if asked else ())))),
             "done": tuple(dict.fromkeys((*progress.done, *(move.id for move in moves)))),
             "offered": tuple(dict.fromkeys((*progress.offered, *(line.id for line in lines)))),

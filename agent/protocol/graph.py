@@ -18,10 +18,10 @@ from ...guards.conversation import RiskState
 from ..turn import TurnContext, TurnState
 from .choose import Chosen
 from .choose import choose as choose_moves
+from .context import read
 from .say import say as say_moves
 from .state import Progress
 from .understand import Heard
-from .understand import understand as understand_text
 
 
 class ProtocolState(TurnState, total=False):
@@ -38,18 +38,10 @@ async def understand(state: ProtocolState, runtime: Runtime[TurnContext]) -> dic
     """What the message says to the question that is open."""
     verdict = state.get("verdict")
     assert verdict is not None
-    progress, playbooks = state.get("progress") or Progress(), runtime.context.voice(state).playbooks
-    topic = playbooks.topics.get(progress.pending or "")
-    heard = understand_text(
-        state["text"],
-        progress.pending,
-        verdict,
-        playbooks.answers,
-        soft=bool(topic and topic.soft),
-        offer=bool(topic and topic.offer),
-        asks_country=progress.asked_country and not runtime.context.country and not progress.told_country,
-    )
-    return {"heard": heard}
+    progress = state.get("progress") or Progress()
+    wanted = progress.asked_country and not runtime.context.country and not progress.told_country
+    playbooks = runtime.context.voice(state).playbooks
+    return {"heard": read(state["text"], progress.pending, verdict, playbooks, asks_country=wanted)}
 
 
 async def choose(state: ProtocolState, runtime: Runtime[TurnContext]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from ...guards.hotlines import INTERNATIONAL, Directory, LineTopic
 from ...guards.types import Category, Frozen, RiskLevel
@@ -96,6 +96,14 @@ class Topic(Frozen):
     """The answer that speaks for danger."""
     denial: bool = False
     """The other answer takes the danger away: the risk may step down."""
+    again: int = Field(default=0, ge=0)
+    """Turns after which it may be asked anew, as one asks a friend in a long night; 0 is never. Not about danger."""
+
+    @model_validator(mode="after")
+    def _danger_is_asked_once(self) -> Topic:
+        if self.again and self.danger:
+            raise ValueError("a question about danger comes back with the risk, not with time: again must be 0")
+        return self
 
 
 class _RawMove(Frozen):

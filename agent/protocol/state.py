@@ -36,6 +36,10 @@ class Progress(Frozen):
     """Topic of the question that the last turn ended with."""
     asked: tuple[str, ...] = ()
     """Topics asked since the risk last rose."""
+    turn: int = 0
+    """Turns of this crisis so far."""
+    asked_at: Mapping[str, int] = Field(default_factory=dict)
+    """When a topic that may come back was last asked, in turns."""
     answers: Mapping[str, Answer] = Field(default_factory=dict)
     """What was answered, or told without being asked, by topic."""
     done: tuple[str, ...] = ()

@@ -188,6 +188,7 @@ _AS_WRITTEN = Spelling({}, lambda _: True)
 """English slang is written out ("ya" is "you"); in another language those letters are other words."""
 
 
+@lru_cache(maxsize=64)
 def plain(text: str, language: str = "en") -> str:
     """The words of a message as the rules read them: lower case, no accents; in English one spelling as well, with
     contractions written out."""

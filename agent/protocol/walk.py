@@ -15,11 +15,12 @@ from ..copy import Copy
 from ..language import language_of
 from ..voice import Voices
 from .choose import Chosen, choose
+from .context import for_filter, in_answer, read
 from .graph import seen
 from .playbook import Playbooks
 from .say import CrisisReply, say
 from .state import Progress
-from .understand import Heard, understand
+from .understand import Heard
 
 _SEEN = 12
 """Utterances the filter is given; as many as a turn gives it."""
@@ -78,22 +79,17 @@ class Walk:
             self.language = language_of(text, self.language)
             voice = self._voices.of(self.language)
             self._playbooks, self._copy = voice.playbooks, voice.copy
-        verdict = verdict or self._filter.screen(text, self.history[-_SEEN:])
+        if verdict is None:
+            history = for_filter(text, self.history[-_SEEN:], self.progress.pending, self._playbooks)
+            verdict = in_answer(self._filter.screen(text, history), text, self.progress, self._playbooks)
         topic = self._playbooks.topics.get(self.progress.pending or "")
         denial = topic is not None and topic.denial and not self.progress.open
         self.risk = advance(self.risk, verdict, text, asked=denial)
         if self.risk.level < RiskLevel.ELEVATED and not self.progress.open:
             self.history.append(Utterance(role="user", text=text))
             return Step(text, verdict, None, None, None)
-        heard = understand(
-            text,
-            self.progress.pending,
-            verdict,
-            self._playbooks.answers,
-            soft=bool(topic and topic.soft),
-            offer=bool(topic and topic.offer),
-            asks_country=self.progress.asked_country and not self.country and not self.progress.told_country,
-        )
+        wanted = self.progress.asked_country and not self.country and not self.progress.told_country
+        heard = read(text, self.progress.pending, verdict, self._playbooks, asks_country=wanted)
         chosen = choose(
             self._playbooks,
             self.progress,

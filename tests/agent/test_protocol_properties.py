@@ -128,8 +128,12 @@ def test_a_turn_asks_at_most_one_question(steps: list[Step]) -> None:
 @given(dialogues)
 def test_no_question_is_asked_twice_unless_the_risk_rose(steps: list[Step]) -> None:
     for part in rounds(steps):
-        asked = [move.asks for step in part if step.chosen for move in step.chosen.moves if move.asks]
-        assert len(asked) == len(set(asked))
+        asked: dict[str, int] = {}
+        for number, step in enumerate(part):
+            for topic in (move.asks for move in (step.chosen.moves if step.chosen else ()) if move.asks):
+                again = PLAYBOOKS.topics[topic].again
+                assert topic not in asked or (again and number - asked[topic] >= again)
+                asked[topic] = number
 
 
 @search
@@ -140,6 +144,7 @@ def test_what_was_answered_yes_or_no_is_not_asked(steps: list[Step]) -> None:
         for step in part:
             assert step.chosen is not None
             known |= {fact.rpartition(":")[0] for fact in step.chosen.facts if fact.endswith(":known")}
+            known -= {topic for topic in known if topic in PLAYBOOKS.topics and PLAYBOOKS.topics[topic].again}
             assert not known & {move.asks for move in step.chosen.moves}
 
 
