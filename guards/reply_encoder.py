@@ -84,8 +84,7 @@ class ReplyEncoder:
 
     def scores(self, text: str, context: str = "", whole: bool = False) -> ReplyScores:
         """Scores of a sentence, or with ``whole`` of an entire reply: those of its worst piece."""
-        pieces = _pieces(text) if whole else [text]
-        rows = [self.logits(piece, context) for piece in pieces]
+        rows = [self.logits(piece, context) for piece in (pieces(text) if whole else [text])]
         worst = max(rows, key=lambda row: row[0])
         unsafe = self.calibration.unsafe(float(worst[0]))
         limit = self.calibration.whole_threshold if whole else self.calibration.threshold
@@ -102,11 +101,11 @@ class ReplyEncoder:
         return self._network.run(row, np.ones_like(row))[0][0]
 
 
-def _pieces(text: str) -> list[str]:
+def pieces(text: str) -> list[str]:
     """Runs of sentences of at most ``_PIECE`` characters, as long as no single sentence is longer."""
-    pieces = [""]
+    made = [""]
     for sentence in sentences(text):
-        if pieces[-1] and len(pieces[-1]) + len(sentence) > _PIECE:
-            pieces.append("")
-        pieces[-1] += sentence
-    return pieces
+        if made[-1] and len(made[-1]) + len(sentence) > _PIECE:
+            made.append("")
+        made[-1] += sentence
+    return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,8 +87,8 @@ def read_glosses(path: Path) -> list[Message]:
     return messages
 
 
-def read_corpus(folder: Path = HERE, language: str = "en") -> list[Message]:
-    """Every message of ``folder/*.jsonl`` in one language, duplicates dropped, files in the order of their names.
+def read_corpus(folder: Path = HERE, languages: Collection[str] = ("en",)) -> list[Message]:
+    """Every message of ``folder/*.jsonl`` in some languages, duplicates dropped, files in the order of their names.
 
     Raises:
         FileNotFoundError: when the folder holds no messages; the wheel ships none.
@@ -105,11 +105,11 @@ def read_corpus(folder: Path = HERE, language: str = "en") -> list[Message]:
         if path.stem.startswith("dialogues"):
             continue
         found = read_file(path)
-        if language == "en" and any(message.language != "en" for message in found):
+        if "en" in languages and any(message.language != "en" for message in found):
             found = [*found, *read_glosses(path)]
         for message in found:
             key = " ".join(message.text.lower().split())
-            if message.language == language and key and key not in seen:
+            if message.language in languages and key and key not in seen:
                 seen.add(key)
                 messages.append(message)
     return messages

@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--to", type=Path, default=SHIPPED)
     chosen = options.parse_args(arguments)
     weights = soup([torch.load(path, weights_only=True, map_location="cpu") for path in chosen.networks])
-    network = build(chosen.backbone, layers_of(weights))
+    network = build(chosen.backbone, layers_of(weights), outputs=len(weights["read.bias"]))
     network.load_state_dict(weights)
     chosen.to.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:

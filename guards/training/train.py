@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="warmline guards train", description=__doc__)
     options.add_argument("--corpus", type=Path, default=HERE, help="folder of *.jsonl (default: the project's)")
     options.add_argument("--hold-out", default="", help="authors to leave out and to predict, with commas")
+    options.add_argument("--languages", default="en", help="languages to train on, with commas")
     options_of_a_run(options, Path("build/encoder"))
     return options
 
@@ -88,7 +89,7 @@ class CrisisTask:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry of ``warmline guards train``: leaves ``network.pt`` in the run folder."""
     options = parser().parse_args(arguments)
-    messages = read_corpus(options.corpus)
+    messages = read_corpus(options.corpus, options.languages.split(","))
     held: list[Message] = []
     if options.hold_out:
         messages, held = by_author(messages, options.hold_out.split(","))
