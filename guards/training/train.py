@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--corpus", type=Path, default=HERE, help="folder of *.jsonl (default: the project's)")
     options.add_argument("--hold-out", default="", help="authors to leave out and to predict, with commas")
     options.add_argument("--languages", default="en", help="languages to train on, with commas")
+    options.add_argument("--focus", default="", help="with --start-from: authors it has not seen, to go on with")
+    options.add_argument("--replay", type=int, default=3000, help="with --focus: messages of others shown among them")
     options_of_a_run(options, Path("build/encoder"))
     return options
 
@@ -93,6 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     held: list[Message] = []
     if options.hold_out:
         messages, held = by_author(messages, options.hold_out.split(","))
+    if options.focus:
+        others, messages = by_author(messages, options.focus.split(","))
+        messages += random.Random(options.seed).sample(others, k=min(options.replay, len(others)))
     print(f"training on {len(messages)} messages, {len(held)} held out", flush=True)
     fit(CrisisTask(), messages, options, held)
     return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _HANGS_ON_CONTEXT = frozenset({"abandonment", "encouragement", "feeds_delusion", "reassurance_loop", "victim_blaming"})
 """Problems that may be one only as an answer to what was said."""
+
+_STAND_IN = re.compile(r"\[([^\]]*)\]")
+"""What the corpus writes in place of a method or an address; the brackets themselves would tell."""
 
 
 def shown(replies: Sequence[Reply], seed: int, number: int) -> list[Reply]:
@@ -58,7 +62,7 @@ class ReplyTask:
 
     def encode(self, examples: Sequence[Reply], tokenizer: Any) -> list[list[int]]:
         """Token ids of each reply after its context, as the runtime will see them, cut at ``MAX_TOKENS``."""
-        encoded = tokenizer.encode_batch([pair_of(reply.text, reply.context) for reply in examples])
+        encoded = tokenizer.encode_batch([pair_of(_STAND_IN.sub(r"\1", r.text), r.context) for r in examples])
         return [one.ids if len(one.ids) <= MAX_TOKENS else [*one.ids[: MAX_TOKENS - 1], one.ids[-1]] for one in encoded]
 
     def epoch(self, examples: Sequence[Reply], seed: int, number: int) -> list[Reply]:
