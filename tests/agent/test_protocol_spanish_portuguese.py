@@ -1460,14 +1460,14 @@ class TestSpanishTalks:
 
 @pytest.mark.parametrize("spoken", LANGUAGES, ids=lambda spoken: spoken.language)
 class TestRandomTalks:
-    """300 talks of up to eight answers each, drawn from everything above."""
+    """150 talks of up to eight answers each, drawn from everything above."""
 
     def steps(self, spoken: Spoken) -> Iterator[list[Step]]:
         luck = random.Random(7)
         blocks = [block for by in spoken.answers.values() for block in by.values()]
         blocks += [*spoken.acts.values(), *spoken.barriers.values(), *spoken.flags.values(), *spoken.states.values()]
         answers = [text for block in blocks for text in texts_of(block)]
-        for number in range(300):
+        for number in range(150):
             category, level = luck.choice(list(Category)), luck.choice((ELEVATED, IMMINENT))
             subject, country = luck.choice(list(Subject)), luck.choice(("ES", "MX", "AR", "BR", "PT", "US", "TV", None))
             talk, first = begin(spoken.language, category, level, "...", subject=subject, country=country, seed=number)
