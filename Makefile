@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 export OTEL_SDK_DISABLED := true
 
 .DEFAULT_GOAL := help
-.PHONY: help env model chat test lint typecheck bench docs constraints clean
+.PHONY: help env model chat test lint typecheck bench fuzz docs constraints clean
 
 help:  ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,13 @@ typecheck: $(STAMP)  ## basedpyright
 
 bench: model  ## speed and memory, printed as a table
 	@$(BIN)/warmline bench
+
+fuzz: $(STAMP)  ## fuzz the guards for SECONDS=180 (atheris, in an environment of its own)
+	test -x build/fuzz/bin/python || $(PYTHON) -m venv build/fuzz
+	build/fuzz/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt "atheris>=2.3" -e .
+	mkdir -p build/fuzz/found
+	cd build/fuzz/found && OMP_NUM_THREADS=1 ../bin/python ../../../tests/fuzz/guards.py \
+	  -max_total_time=$(or $(SECONDS),180) -timeout=10 -rss_limit_mb=3000 -max_len=2000
 
 docs: $(STAMP)  ## write the generated parts of docs/ again
 	@$(BIN)/python -m warmline.tui.docs

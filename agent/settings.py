@@ -218,6 +218,43 @@ class HandoffSettings(_Section):
         return value if length else None
 
 
+class ServiceSettings(_Section):
+    """The HTTP service, `warmline api`."""
+
+    host: str = Field(default="127.0.0.1", examples=["0.0.0.0"])
+    """Address to listen on; the default takes nobody from outside this machine."""
+    port: int = Field(default=8080, ge=0, le=65535, examples=[8080])
+    """Port to listen on; 0 takes a free one."""
+    rate_per_minute: int = Field(default=600, ge=1, le=1_000_000, examples=[600])
+    """Requests a key may make in a minute, on each replica."""
+    max_body_bytes: int = Field(default=1_000_000, ge=1_000, le=16_000_000, examples=[1_000_000])
+    """Largest request body taken."""
+    body_s: float = Field(default=15.0, gt=0, le=300, examples=[15])
+    """Seconds a client has to send its body."""
+    max_connections: int = Field(default=1_000, ge=1, le=100_000, examples=[1000])
+    """Connections served at once; further ones are told to come back."""
+    drain_s: float = Field(default=20.0, ge=0, le=600, examples=[20])
+    """Seconds that running replies have after a stop signal; then they end with honest words."""
+    cors_origins: list[str] = Field(default_factory=list, examples=[["https://app.example.org"]])
+    """Origins whose pages may call the API from a browser. None by default."""
+    web_chat: bool = Field(default=False, examples=[True])
+    """Serve the web chat at /chat. Anybody who can open the page can then write."""
+    embed_origins: list[str] = Field(default_factory=list, examples=[["https://www.example.org"]])
+    """Sites that may show the web chat in a frame."""
+    visitor_hours: float = Field(default=24.0, gt=0, le=24 * 90, examples=[24])
+    """How long a visitor of the web chat can come back to a conversation."""
+    visitor_rate_per_minute: int = Field(default=30, ge=1, le=10_000, examples=[30])
+    """Requests a visitor of the web chat may make in a minute, and new visitors from one address."""
+
+    @field_validator("cors_origins", "embed_origins")
+    @classmethod
+    def _origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            if not re.fullmatch(r"https?://[\w.-]+(:\d{1,5})?", origin, re.ASCII):
+                raise ValueError("must be origins such as https://app.example.org, without a path")
+        return value
+
+
 class Settings(BaseSettings):
     """All settings of Warmline. ``Settings.load()`` reads them and explains what is wrong."""
 
@@ -236,6 +273,7 @@ class Settings(BaseSettings):
     guards: GuardSettings = Field(default_factory=GuardSettings)
     chat: ChatSettings = Field(default_factory=ChatSettings)
     handoff: HandoffSettings = Field(default_factory=HandoffSettings)
+    service: ServiceSettings = Field(default_factory=ServiceSettings)
 
     @field_validator("country", mode="before")
     @classmethod

@@ -87,6 +87,8 @@ def choose(
     new_country = country is not None and progress.country != country and not moment.opens
     facts = frozenset(_facts(playbooks, progress, before, heard, moment, lead, country, lines, new_country))
     moves = tuple(_opening(books, progress, facts, moment) if moment.opening else _following(books, progress, facts))
+    if len(moves) == 2 and moves[0].id in _PLAIN and moves[1].kind is Kind.STAY:
+        moves = moves[1:]
     for_card = any({"reach", "emergency"} & move.holes for move in moves if move.kind in (Kind.ACT, Kind.ANSWER))
     shown = lines if for_card else ()
     after = _made(playbooks, progress, moves, country=country if shown else None, lines=shown)
@@ -127,7 +129,13 @@ def _take_in(
     fresh = tuple(c for c in found if c not in before.categories) if before.open and not answered else ()
     categories = tuple(dict.fromkeys((*before.categories, *found)))
     # Whoever is in danger stays in sight: a word about somebody else does not turn the talk away from the writer.
-    turns = verdict.crisis and verdict.subject is Subject.SELF and not (answered and before.subject is Subject.OTHER)
+    # The encoder alone does not know whom a message is about.
+    turns = (
+        verdict.crisis
+        and bool(verdict.evidence)
+        and verdict.subject is Subject.SELF
+        and not (answered and before.subject is Subject.OTHER)
+    )
     subject = verdict.subject if opens or turns else before.subject
     if before.open and before.subject is Subject.OTHER and subject is Subject.SELF:
         fresh = fresh or found  # the one who worried is in danger now: that is a crisis of its own
@@ -185,8 +193,25 @@ def _in_context(playbooks: Playbooks, before: Progress, heard: Heard, verdict: V
             verdict = verdict.model_copy(update={"level": level, "categories": categories, "evidence": tuple(kept)})
     # What only the encoder hears in "no" or in "i gave her the pills" is less sure than the answer itself.
     answered = heard.answer is not None and heard.answer is not _danger(playbooks, heard.to)
-    if before.open and verdict.crisis and not verdict.evidence and (answered or set(heard.states) & _SAFER):
-        verdict = verdict.model_copy(update={"level": RiskLevel.NONE, "categories": ()})
+    planning = (heard.to or "").startswith("plan_")  # "what could you give away?" is answered with what could hurt
+    safer = answered or planning or bool(set(heard.states) & _SAFER)
+    if before.open and verdict.level > RiskLevel.NONE and not verdict.evidence:
+        if safer:
+            verdict = verdict.model_copy(update={"level": RiskLevel.NONE, "categories": ()})
+        elif not (set(verdict.categories) & set(before.categories) or "hurt_by_somebody" in heard.acts):
+            # It may raise the level of this crisis, and brings no other: nobody is met for what they never said.
+            verdict = verdict.model_copy(update={"level": min(verdict.level, RiskLevel.CONCERN), "categories": ()})
+    if before.open and verdict.evidence:  # what the encoder adds to a clear finding in a running talk is mostly noise
+        sure = {e.category for e in verdict.evidence} | set(before.categories)
+        verdict = verdict.model_copy(update={"categories": tuple(c for c in verdict.categories if c in sure)})
+    if before.open and before.subject is Subject.OTHER and "away:yes" in heard.states:
+        verdict = verdict.model_copy(
+            update={"level": RiskLevel.NONE, "categories": (), "evidence": ()}
+        )  # "i took them"
+    if before.open and before.subject is Subject.SELF and verdict.subject is Subject.OTHER:
+        verdict = verdict.model_copy(
+            update={"categories": ()}
+        )  # "i can't wake her": theirs is not the writer's trouble
     if "hurt_by_somebody" in heard.acts and verdict.crisis:
         theirs = {Category.VIOLENCE, Category.SUICIDE}  # of the one who threatens, not of the one who writes
         categories = dict.fromkeys((Category.ABUSE, *(c for c in verdict.categories if c not in theirs)))
@@ -256,11 +281,12 @@ def _level(
     safer |= answers.get("reached") is Answer.YES
     lighter = not {"better", "thanks"}.isdisjoint(heard.acts)
     if level is RiskLevel.IMMINENT:
-        return RiskLevel.ELEVATED if steady >= 8 or (safer and (steady >= 2 or lighter)) else level
+        return RiskLevel.ELEVATED if steady >= 8 or (safer and (steady >= 3 or lighter)) else level
     if level is RiskLevel.ELEVATED:
+        calm = 7 if before.peak is RiskLevel.IMMINENT else 4
         # Thoughts that were told do not fade by themselves.
         fades = steady >= 14 and answers.get("thoughts") is not Answer.YES
-        return RiskLevel.CONCERN if fades or (denied and steady >= 2) or (lighter and steady >= 4) else level
+        return RiskLevel.CONCERN if fades or (denied and steady >= 2) or (lighter and steady >= calm) else level
     return level
 
 
@@ -386,6 +412,8 @@ def _facts(
     yield from (f"told:{topic}" for topic in told)
     if heard.states:
         yield "heard:told"
+    if _SAFER & set(_just_told(heard)):
+        yield "heard:safer"
     if before.open and progress.level < before.level:
         yield "fell"
     if progress.peak is RiskLevel.IMMINENT:
@@ -445,6 +473,8 @@ def _opening(books: Sequence[Playbook], progress: Progress, facts: frozenset[str
         yield question
 
 
+_PLAIN = frozenset({"common/met_words", "common/met_short"})
+"""Meet what was said without saying what; before words that only keep the talk open they would say the same twice."""
 _WISHES = frozenset({"heard:wants_plan", "heard:wants_skill", "heard:wants_therapist"})
 
 
@@ -455,6 +485,8 @@ def _following(books: Sequence[Playbook], progress: Progress, facts: frozenset[s
     if respond:
         yield respond
         if respond.asks or not facts.isdisjoint({"heard:goodbye", "heard:final_goodbye"}):
+            return
+        if {"told:reached", "reached:yes"} <= facts:  # a real person has them now; nothing of ours is more urgent
             return
     if "level:concern" in facts:  # steady again: nothing more is asked about the danger
         books = [book for book in books if book.category is None]

@@ -20,7 +20,9 @@ _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|„[^“”]*[“”]
 _HELP = frozenset({"wants_skill", "wants_plan", "wants_therapist", "asks_number", "asks_line_works"})
 """Who asks for help is read by this message alone: an earlier wish does not make "how do i calm down now" a plan."""
 _SAID = frozenset({Answer.YES, Answer.UNCLEAR})
-_STATEMENT = re.compile(r"^i (?:am|have|do|did|think|might) \w")
+_STATEMENT = re.compile(
+    r"^(?:i (?:am|have|do|did|think|might) \w|(?:sometimes|often|lately|always|maybe) (?:they|he|she|the|my)\b)"
+)
 """Begins with a short yes and goes on: only our own rules tell whether it is one."""
 
 

@@ -117,6 +117,8 @@ class _RawMove(Frozen):
     offers: str | None = None
     repeat: bool = False
     texts: tuple[str, ...] = ()
+    words_of: str | None = None
+    """Another move of the same playbook whose texts it says, in a turn with other preconditions."""
 
 
 class _RawPlaybook(Frozen):
@@ -142,6 +144,8 @@ class Move:
     asks: str | None
     offers: str | None
     repeat: bool
+    said_as: str
+    """Under which id its texts are remembered and audited: its own, or that of the move whose words it says."""
     texts: tuple[str, ...]
     written: tuple[str, ...]
     """``when`` as the file writes it."""
@@ -262,7 +266,10 @@ def _read_book(path: Path, overlay: Path | None) -> Playbook:
         seen.add(move.id)
         source, place = file, (*where, "texts")
         texts: Sequence[Any] = move.texts
-        if other is not None:
+        if move.words_of is not None:
+            texts = next((earlier.texts for earlier in moves if earlier.id == f"{raw.playbook}/{move.words_of}"), ())
+            place = (*where, "words_of")
+        elif other is not None:
             source, place = other, (move.id,)
             texts = (other.value or {}).get(move.id) or ()
         if len(texts) < VARIANTS:
@@ -282,6 +289,7 @@ def _read_book(path: Path, overlay: Path | None) -> Playbook:
                 asks=move.asks,
                 offers=move.offers,
                 repeat=move.repeat,
+                said_as=f"{raw.playbook}/{move.words_of or move.id}",
                 texts=checked,
                 written=move.when,
                 file=path.name,
@@ -349,6 +357,7 @@ _STATIC = frozenset(
         "peak:imminent",
         "fell",
         "heard:told",
+        "heard:safer",
         "watchful",
         "disclosed",
         "denied",
@@ -375,7 +384,7 @@ _EXCLUSIVE = ("level:", "lead:")
 def _check(playbooks: Playbooks) -> None:
     moves = playbooks.by_id
     offers = {move.offers for move in moves.values() if move.offers}
-    known = _STATIC | playbooks.answers.facts()
+    known = _STATIC | playbooks.answers.facts() | load_answers(DATA / "answers" / "en.yaml").facts()
     for topic in playbooks.topics:
         known |= {
             f"asked:{topic}",
@@ -446,7 +455,7 @@ def _circle(moves: Mapping[str, Move]) -> list[str] | None:
 
 def _unreachable(playbooks: Playbooks, known: Collection[str]) -> Iterator[Move]:
     """Moves whose preconditions hold in no conversation, whatever the person says."""
-    facts = set(_STATIC | playbooks.answers.facts())
+    facts = set(_STATIC | playbooks.answers.facts() | load_answers(DATA / "answers" / "en.yaml").facts())
     waiting: dict[str, Move] = dict(playbooks.by_id)
     made: set[str] = set()
     while True:

@@ -41,7 +41,7 @@ def say(chosen: Chosen, *, copy: Copy, directory: Directory, seed: int, reflect:
     ids: list[str] = []
     paragraphs: list[list[str]] = [[]]
     for move in chosen.moves:
-        id, text = choose(move.texts, seed, move.id, _recent(move, progress.said))
+        id, text = choose(move.texts, seed, move.said_as, _recent(move, progress.said))
         ids.append(id)
         text = text.format(**filled) if move.holes else text
         if move.kind is Kind.ACT:
@@ -70,7 +70,7 @@ def say(chosen: Chosen, *, copy: Copy, directory: Directory, seed: int, reflect:
 
 def _recent(move: Move, said: Sequence[str]) -> Sequence[str]:
     """Wordings of a move that must not come now: all that were said, or the newer half where none is left."""
-    of_move = [id for id in said if id.rpartition(".")[0] == move.id]
+    of_move = [id for id in said if id.rpartition(".")[0] == move.said_as]
     return of_move if len(of_move) < len(move.texts) else of_move[len(of_move) // 2 :]
 
 

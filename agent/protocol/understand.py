@@ -22,6 +22,8 @@ from .files import Lines, PlaybookError
 from .places import country_named
 from .state import Answer
 
+_ABOUT_ME = re.compile(r"i (?:do|am|have|will|would|can) not\b")
+"""Begins like a no, and may be the danger itself."""
 HEAD, TAIL = 1500, 500
 """Characters of a message that are read for an answer: its beginning and its end. The guards read all of it."""
 
@@ -239,6 +241,8 @@ def understand(
             answer = Answer.YES
         elif "refusal" in acts:
             answer = Answer.REFUSED
+    if answer is Answer.NO and _ABOUT_ME.match(words) and any(e.source not in exchanges() for e in verdict.evidence):
+        answer = None  # "i do not want to be alive" is no answer to where the nearest person is
     if country:
         acts.append("country")
     elif "off_topic" not in acts and pending and answer is None and not (states or acts or barriers):

@@ -2,6 +2,7 @@
 
 from .errors import StoreError, TicketMoved, TurnPending, TurnSettled, UnknownSession
 from .handoff import Handoff, HumanKind, HumanMessage, HumanSide, Mark, MarkedMessage, Note
+from .keys import ApiKey, KeyRefused, Keys, Scope
 from .outbox import Delivery, Outbox
 from .records import (
     AuditReport,
@@ -17,6 +18,7 @@ from .store import Store
 from .tickets import Outcome, ServiceLevel, Span, Ticket, TicketState
 
 __all__ = [
+    "ApiKey",
     "AuditReport",
     "AuditRow",
     "CrisisEntry",
@@ -27,11 +29,14 @@ __all__ = [
     "HumanMessage",
     "HumanSide",
     "JsonObject",
+    "KeyRefused",
+    "Keys",
     "Mark",
     "MarkedMessage",
     "Note",
     "Outbox",
     "Outcome",
+    "Scope",
     "ServiceLevel",
     "SessionRecord",
     "Span",

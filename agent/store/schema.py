@@ -228,6 +228,32 @@ class StoredDelivery(Stored):
     error: Mapped[str | None] = mapped_column(NAME)
 
 
+class ApiKeyRow(Stored):
+    """A key of the service; of its secret only the hash."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (UniqueConstraint("hash", name="uq_api_keys_hash"),)
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    name: Mapped[str] = mapped_column(NAME)
+    hash: Mapped[str] = mapped_column(String(64))
+    scopes: Mapped[list[Any]]
+    created: Mapped[datetime]
+    expires: Mapped[datetime | None] = mapped_column(index=True)
+    revoked: Mapped[datetime | None]
+
+
+class SessionKey(Stored):
+    """Which key a conversation belongs to. Conversations of the terminal belong to none."""
+
+    __tablename__ = "session_keys"
+    __table_args__ = (UniqueConstraint("key_id", "reference", name="uq_session_keys_reference"),)
+
+    session_id: Mapped[str] = mapped_column(ID, ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
+    key_id: Mapped[str] = mapped_column(ID, ForeignKey("api_keys.id", ondelete="CASCADE"), index=True)
+    reference: Mapped[str | None] = mapped_column(String(64))
+
+
 class Audit(Stored):
     """The chain. No foreign keys: a row outlives the conversation it speaks of. Triggers refuse every change."""
 
@@ -256,4 +282,6 @@ NOTES_TABLE = _table(StoredNote)
 HUMANS_TABLE = _table(StoredHuman)
 MARKS_TABLE = _table(StoredMark)
 OUTBOX_TABLE = _table(StoredDelivery)
+API_KEYS_TABLE = _table(ApiKeyRow)
+SESSION_KEYS_TABLE = _table(SessionKey)
 AUDIT_TABLE = _table(Audit)

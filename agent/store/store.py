@@ -21,6 +21,7 @@ from . import statements as sql
 from .database import Database
 from .errors import StoreError, TurnPending, TurnSettled, UnknownSession
 from .handoff import Handoff
+from .keys import Keys
 from .outbox import Outbox
 from .owner import Owner
 from .records import AuditReport, AuditRow, CrisisEntry, CrisisEvent, SessionRecord, TurnRecord, TurnStatus
@@ -71,6 +72,8 @@ class Store:
         """Tickets, and what reviewers do."""
         self.outbox = Outbox(database, clock)
         """What the webhook still has to be told; stays empty without ``webhook``."""
+        self.keys = Keys(database, clock, new_id)
+        """API keys of the service, and whose conversation is whose."""
         self._clock = clock
         self._new_id = new_id
         self._owner = owner  # asked each time: after a fork the process is another one
@@ -280,6 +283,14 @@ class Store:
         with self._database.reading() as connection:
             pending = connection.execute(_of(sql.PENDING, sql.TURN_SESSION, session_id)).all()
         return tuple(turn_of(row[:-1]) for row in pending if self._abandoned(row.owner, row.created, now))
+
+    def answering(self, session_id: str) -> bool:
+        """True while a message of this conversation is being answered, here or by another process."""
+        with self._database.reading() as connection:
+            last = connection.execute(sql.LAST_TURN, {"session_id": session_id}).first()
+        if last is None or last.status != TurnStatus.PENDING:
+            return False
+        return not self._abandoned(last.owner, last.created, self._clock())
 
     def turn(self, turn_id: str) -> TurnRecord | None:
         """One turn, ``None`` when there is none."""

@@ -65,7 +65,7 @@ SPANISH = Spoken(
             no | No. | noo | nop | nel | nunca | para nada | claro que no | que va | ni loca | jamás
             no, nunca lo haría | no quiero morir | no me quiero morir | no pienso en eso | no voy a matarme
             no estoy pensando en suicidarme | dios no | jaja no | no, para nada | creo que no | no soy suicida
-            no es para tanto
+            no es para tanto | nunca he pensado en eso | no he pensado en eso
             """,
             UNCLEAR: """
             no sé | nose | no se | ns | ni idea | no estoy seguro | no estoy segura | quien sabe | depende
@@ -262,13 +262,25 @@ SPANISH = Spoken(
     },
     never_no="""
     no aguanto más | no puedo más | ya no puedo | no quiero seguir | no quiero estar aquí | nadie me quiere
-    nada tiene sentido | nada me importa ya | no sirvo para nada | no quiero nada ya | nunca voy a ser feliz
-    ya no quiero | no me importaría morirme | no me importa nada | no doy para más | nadie me va a extrañar
-    no veo salida | no tengo ganas de vivir | no sé, quiero morirme | no hay salida | no y sí
-    no puedo con esto, quiero irme | si no fuera por mi hijo ya lo habría hecho | jamás estaré bien
+    nada tiene sentido | nada me importa ya | nada más me importa | no sirvo para nada | no quiero nada ya
+    nunca voy a ser feliz | ya no quiero | no me importaría morirme | no me importa nada | no doy para más
+    nadie me va a extrañar | no veo salida | no tengo ganas de vivir | no sé, quiero morirme | no hay salida
+    no y sí | no puedo con esto, quiero irme | si no fuera por mi hijo ya lo habría hecho | jamás estaré bien
     no, solo quiero dejar de existir | no valgo nada
     """,
     acts={
+        "minimises": """
+        no es para tanto | todas mis amigas lo hacen
+        """,
+        "asks_belief": """
+        nadie me cree | crees que estoy loca
+        """,
+        "asks_advice": """
+        ¿debo llevarla al hospital?
+        """,
+        "asks_how": """
+        ¿y cómo se lo pregunto?
+        """,
         "stop_asking": """
         deja de hacerme preguntas | dejame tranquila
         """,
@@ -338,6 +350,9 @@ SPANISH = Spoken(
         """,
     },
     no_acts={
+        "wants_method": """
+        siento que me quiero morir | mi hija dice que quiere morir | no pienso en cómo morir
+        """,
         "angry": """
         soy un inútil | me siento estúpida | mi novio dice que es una mierda
         """,
@@ -349,9 +364,6 @@ SPANISH = Spoken(
         """,
         "goodbye": """
         quiero dormir para siempre
-        """,
-        "wants_method": """
-        no pienso en cómo morir
         """,
         "worse": """
         no puedo más de la risa
@@ -428,6 +440,27 @@ SPANISH = Spoken(
         """,
     },
     states={
+        "doctor:no": """
+        no quiero ir al médico
+        """,
+        "they_asked:yes": """
+        le pregunté y lloró
+        """,
+        "reasons:yes": """
+        mi perro me necesita
+        """,
+        "with_someone:yes": """
+        desperté a mi mamá | mi hermana está aquí
+        """,
+        "away:yes": """
+        las puse en el coche | le di las pastillas a mi hermana
+        """,
+        "line_use:yes": """
+        quizás les escriba
+        """,
+        "people:yes": """
+        mi hermana quizás
+        """,
         "thoughts:yes": """
         quiero matarme | me quiero morir
         """,
@@ -443,14 +476,8 @@ SPANISH = Spoken(
         "means:yes": """
         tengo las pastillas aquí
         """,
-        "away:yes": """
-        le di las pastillas a mi hermana
-        """,
         "means:no": """
         tiré las pastillas
-        """,
-        "with_someone:yes": """
-        mi hermana está aquí
         """,
         "with_someone:no": """
         estoy sola en casa
@@ -533,7 +560,526 @@ SPANISH = Spoken(
     },
 )
 
-LANGUAGES = (SPANISH,)
+PORTUGUESE = Spoken(
+    language="pt",
+    answers={
+        "thoughts": {
+            YES: """
+            sim | s | Sim. | siim | aham | uhum | infelizmente sim | às vezes | as vezes sim | de vez em quando
+            mais ou menos | um pouco | ultimamente sim | todo dia | todas as noites | passa pela minha cabeça
+            claro | com certeza | talvez | não quero mais viver | não, só quero dormir e não acordar
+            só quero que pare | quero que tudo isso acabe | queria estar morto | queria nunca ter nascido
+            quero morrer | tenho vontade de sumir | estariam melhor sem mim | pensei em me matar | tenho | penso sim
+            penso em tirar a minha vida | como você sabe | não quero continuar vivendo | penso muito em morrer
+            se calhar | por vezes | tou a pensar nisso | acho que sim | vontade de morrer
+            não consigo parar de pensar em me matar
+            """,
+            NO: """
+            não | nao | n | Não. | naum | nunca | jamais | claro que não | de jeito nenhum | nem pensar
+            não, nunca faria | não quero morrer | não penso nisso | não vou me matar | não tô pensando em suicídio
+            deus me livre | deus me livre, não | nunca pensei nisso | kkk não | acho que não | não sou suicida
+            não é pra tanto | não, nada disso
+            """,
+            UNCLEAR: """
+            não sei | n sei | nsei | sei lá | sla | não faço ideia | não tenho certeza | depende | o que você acha?
+            nem eu sei | não sei dizer | não sei bem
+            """,
+            REFUSED: """
+            não quero falar disso | prefiro não dizer | prefiro não responder | o que te importa
+            não é da sua conta | me deixa em paz | deixa-me em paz | para de perguntar | não te interessa | passo
+            que diferença faz | não vou te contar | não me pergunta isso | não vou responder | não tô a fim de falar
+            """,
+        },
+        "plan": {
+            YES: """
+            sim | tenho sim | tenho um plano | já sei como | com remédios | escrevi uma carta | tenho tudo pensado
+            pesquisei na internet | mais ou menos | tá tudo decidido, já decidi como
+            """,
+            NO: """
+            não | não tenho plano | nenhum plano | nada concreto | são só pensamentos | não pensei nisso
+            sem plano nenhum | só pensamentos | não cheguei a tanto | ainda não
+            """,
+            UNCLEAR: """
+            não sei | sei lá
+            """,
+            REFUSED: """
+            não te digo | não quero entrar nisso | prefiro não dizer
+            """,
+        },
+        "intent": {
+            YES: """
+            sim | vou fazer isso | acho que vou | tenho medo de fazer | provavelmente | talvez eu faça | faria | 10
+            às vezes | talvez | a qualquer momento
+            """,
+            NO: """
+            não | não faria | nunca faria | pelos meus filhos não | não tenho coragem | não quero morrer
+            não, por causa da minha mãe | provavelmente não | acho que não faria | 0 | não seria capaz
+            """,
+            UNCLEAR: """
+            não sei | n sei
+            """,
+        },
+        "means": {
+            YES: """
+            sim | na minha gaveta | tenho aqui | estão no meu quarto | tenho tudo que preciso
+            tenho comprimidos comigo | tem sim
+            """,
+            NO: """
+            não | joguei fora | não tenho nada | dei pra minha mãe | não aqui | não tenho mais | teria que comprar
+            deitei fora
+            """,
+        },
+        "time": {
+            YES: """
+            hoje à noite | hoje | amanhã | logo | quando todo mundo dormir | na sexta | de madrugada
+            """,
+            NO: """
+            não | ainda não | um dia | não tenho data | não pensei quando
+            """,
+        },
+        "safe": {
+            YES: """
+            sim | tô em segurança | estou bem | por enquanto sim | acho que sim | tô segura
+            """,
+            NO: """
+            não | não muito | não tô em segurança | não sei | não me sinto seguro | ele tá em casa
+            meu padrasto tá na sala
+            """,
+        },
+        "with_someone": {
+            YES: """
+            minha irmã tá aqui | sim, minha mãe | meus pais estão lá embaixo | tô com um amigo
+            """,
+            NO: """
+            não | tô sozinha | estou sozinho | só eu | ninguém | sozinha | não tem ninguém | todo mundo tá dormindo
+            moro sozinha
+            """,
+        },
+        "away": {
+            YES: """
+            já fiz | joguei fora | dei pro meu irmão | ok vou | pronto | saí do quarto
+            """,
+            NO: """
+            não consigo | não quero | pra quê | preciso deles
+            """,
+        },
+        "reached": {
+            YES: """
+            tô ligando | já liguei | mandei mensagem | vou ligar
+            """,
+            NO: """
+            não consigo | não | não tenho crédito | ainda não | tenho medo | não atendem
+            """,
+        },
+        "line_use": {
+            YES: """
+            tá bom | ok | pode ser | beleza | sim | blz | poderia escrever | vou tentar | talvez eu ligue
+            se piorar eu ligo | claro | tá | está bem
+            """,
+            NO: """
+            não | não consigo | nunca | odeio ligar | pra quê | acho que não | tenho vergonha | não gosto
+            não quero ligar
+            """,
+            UNCLEAR: """
+            não sei | talvez | sei lá
+            """,
+        },
+        "people": {
+            YES: """
+            minha irmã | meu melhor amigo | uma professora | sim | talvez a minha tia | a minha mãe
+            """,
+            NO: """
+            não | ninguém | não tenho ninguém | não tenho amigos | não quero que minha mãe saiba | não iam entender
+            """,
+        },
+        "care": {
+            YES: """
+            tenho psicóloga | sim | vou ao psiquiatra | minha terapeuta | faço terapia
+            """,
+            NO: """
+            não | nunca | não posso pagar | parei | já fui mas larguei
+            """,
+        },
+        "breathing": {
+            NO: """
+            não consigo respirar direito | não | tá difícil | tô apagando | com muito sono
+            """,
+            YES: """
+            sim | respiro bem | tô acordado | normal
+            """,
+        },
+        "body": {
+            YES: """
+            desmaiei | tontura | dor no peito | sim | um pouco tonta | o coração dispara
+            """,
+            NO: """
+            não | me sinto bem | tudo bem
+            """,
+        },
+        "commands": {
+            YES: """
+            mandam eu me matar | sim | elas me dão ordens | às vezes | querem que eu morra
+            """,
+            NO: """
+            não | só falam | não mandam nada | são só barulhos | só sussurram
+            """,
+        },
+        "urge": {
+            YES: """
+            sim | um pouco | às vezes | muita | tô com muita vontade, sim
+            """,
+            NO: """
+            não | agora não | já não
+            """,
+        },
+        "reach_out": {
+            YES: """
+            tá bom | ok | beleza | posso tentar | vou mandar | blz | pode ser
+            """,
+            NO: """
+            não consigo | não tenho coragem | não | tenho medo | agora não
+            """,
+        },
+        "skill_felt": {
+            YES: """
+            um pouco melhor | sim | ajudou | mais calma
+            """,
+            NO: """
+            não | nada | na mesma | pior
+            """,
+        },
+        "they_danger": {
+            YES: """
+            ele tem remédios | não atende o telefone | deixou uma carta
+            """,
+            UNCLEAR: """
+            não sei | acho | espero que não
+            """,
+        },
+        "took": {
+            YES: """
+            tomei muitos comprimidos | bebi muito | sim | tomei demais
+            """,
+            NO: """
+            não | nada
+            """,
+        },
+        "near": {
+            YES: """
+            tá lá embaixo | sim | tá em casa | no quarto
+            """,
+            NO: """
+            não | saiu | tá no trabalho | foi embora
+            """,
+        },
+    },
+    never_no="""
+    não aguento mais | não consigo mais | n aguento | não quero continuar | não quero estar aqui
+    ninguém gosta de mim | nada faz sentido | nada mais importa | não presto pra nada | não quero mais nada
+    nunca vou ser feliz | já não aguento | não me importaria de morrer | não me importo com nada | não dá mais
+    ninguém vai sentir minha falta | não vejo saída | não tenho vontade de viver | não sei, quero morrer
+    não tem saída | não e sim | não dou conta disso, quero ir embora | não, só quero deixar de existir
+    não valho nada
+    """,
+    acts={
+        "minimises": """
+        não é tão grave | todas as minhas amigas fazem isso
+        """,
+        "asks_belief": """
+        ninguém acredita em mim | você acha que eu tô louca
+        """,
+        "asks_advice": """
+        devo levar ela ao hospital?
+        """,
+        "asks_how": """
+        e como eu pergunto isso?
+        """,
+        "stop_asking": """
+        para de fazer perguntas | deixa-me em paz
+        """,
+        "refusal": """
+        me deixa em paz | não quero falar disso
+        """,
+        "joke": """
+        kkkkk
+        """,
+        "retraction": """
+        rsrs era brincadeira | esquece, tava brincando | não falei sério
+        """,
+        "angry": """
+        vai se foder | você não serve pra nada | você é um inútil | robô burro | és um inútil
+        """,
+        "asks_human": """
+        você é um robô? | vc é uma pessoa real | és uma pessoa? | tô falando com uma pessoa de verdade?
+        quero falar com uma pessoa | quem é você
+        """,
+        "asks_who_sees": """
+        você vai chamar a polícia? | não conta pros meus pais | isso é confidencial? | quem lê isso
+        """,
+        "asks_line_works": """
+        o que acontece se eu ligar | é de graça?
+        """,
+        "asks_number": """
+        qual era o número | me passa o número de novo | pra quem eu posso ligar
+        """,
+        "worse": """
+        tá piorando | não aguento mais | n aguento mais | não dá mais | eu desisto | tô me sentindo pior
+        """,
+        "better": """
+        me sinto um pouco melhor | tô mais calma | isso me ajudou | melhor, obrigada | já tô bem
+        """,
+        "thanks": """
+        obrigada | vlw | obg por me ouvir
+        """,
+        "goodbye": """
+        tchau | boa noite | vou dormir | adeus | tenho que ir
+        """,
+        "final_goodbye": """
+        adeus para sempre | até aqui cheguei | essa noite tudo acaba
+        """,
+        "thinks_stuck": """
+        nada vai mudar | não vejo sentido em nada | pra que continuar
+        """,
+        "off_topic": """
+        qual é o seu filme favorito | vamos falar de outra coisa | você gosta de futebol?
+        """,
+        "wants_plan": """
+        vamos fazer um plano de segurança
+        """,
+        "wants_skill": """
+        como posso me acalmar | tô tendo uma crise de pânico
+        """,
+        "wants_therapist": """
+        como encontro um psicólogo | preciso de um psicólogo
+        """,
+        "wants_method": """
+        quantos comprimidos precisa pra morrer | qual é o jeito menos doloroso de morrer
+        """,
+        "asks_why": """
+        por que você pergunta | pq vc quer saber
+        """,
+        "hurt_by_somebody": """
+        meu marido me bateu ontem | o meu pai bate-me
+        """,
+    },
+    no_acts={
+        "wants_method": """
+        sinto que quero morrer | minha filha diz que quer morrer | não penso em como morrer
+        """,
+        "angry": """
+        sou um inútil | me sinto burra | meu namorado diz que é uma merda
+        """,
+        "thanks": """
+        obrigado por nada | fui obrigada a isso
+        """,
+        "better": """
+        não tô melhor | estariam melhor sem mim | nada me ajuda
+        """,
+        "goodbye": """
+        quero dormir para sempre | fui demitido ontem
+        """,
+        "worse": """
+        não aguento mais de rir
+        """,
+        "off_topic": """
+        qual o sentido de viver | meu chefe me demitiu
+        """,
+    },
+    barriers={
+        "cost": """
+        não posso pagar | é muito caro | não tenho dinheiro | tô sem grana
+        """,
+        "shame": """
+        tenho muita vergonha | o que vão pensar
+        """,
+        "burden": """
+        não quero ser um peso | não quero incomodar ninguém | tem gente pior
+        """,
+        "police": """
+        vão chamar a polícia
+        """,
+        "hospital": """
+        vão me internar | iam me trancar num hospício | vão tirar meus filhos
+        """,
+        "hopeless": """
+        nada adianta | não adianta | já tentei e desligaram
+        """,
+        "waiting": """
+        tem fila de espera de seis meses | não tem vaga até janeiro
+        """,
+        "language": """
+        não falo bem português
+        """,
+        "immigration": """
+        não tenho documentos | podem me deportar
+        """,
+        "minor": """
+        meus pais iam saber | sou menor de idade
+        """,
+        "therapist_already": """
+        já tenho psicóloga
+        """,
+        "calling": """
+        odeio falar ao telefone | não saberia o que dizer | tenho ansiedade de ligar | não tenho crédito
+        """,
+        "others_listening": """
+        vão me ouvir | minha mãe ia ouvir
+        """,
+        "trust": """
+        não confio em ninguém | não acreditaram em mim | são desconhecidos
+        """,
+    },
+    flags={
+        "minor": """
+        tenho 14 | tenho 15 anos | tô no nono ano | sou menor de idade
+        """,
+        "deaf": """
+        sou surda
+        """,
+        "cannot_speak": """
+        não posso falar agora | ele tá no quarto ao lado
+        """,
+        "alone": """
+        moro sozinha | estou sozinho
+        """,
+        "watched": """
+        ele mexe no meu celular | vê as minhas mensagens
+        """,
+    },
+    no_flags={
+        "minor": """
+        meu filho tem 14 anos | quando eu tinha 14 anos | tenho 34 anos | tenho 15 anos sem beber
+        tenho 16 semanas de gravidez
+        """,
+    },
+    states={
+        "doctor:no": """
+        não quero ir ao médico
+        """,
+        "they_asked:yes": """
+        perguntei pra ela e ela chorou
+        """,
+        "reasons:yes": """
+        meu cachorro precisa de mim
+        """,
+        "with_someone:yes": """
+        acordei minha mãe | minha irmã tá aqui
+        """,
+        "away:yes": """
+        coloquei tudo no carro | dei os remédios pra minha irmã
+        """,
+        "line_use:yes": """
+        talvez escreva pra eles
+        """,
+        "people:yes": """
+        minha irmã talvez
+        """,
+        "thoughts:yes": """
+        quero me matar | eu quero morrer
+        """,
+        "thoughts:no": """
+        não quero morrer | não penso em me matar
+        """,
+        "plan:no": """
+        não tenho nenhum plano
+        """,
+        "time:yes": """
+        vou fazer isso hoje
+        """,
+        "means:yes": """
+        tenho os comprimidos aqui
+        """,
+        "means:no": """
+        joguei os remédios fora
+        """,
+        "with_someone:no": """
+        tô sozinha em casa
+        """,
+        "reached:yes": """
+        acabei de ligar
+        """,
+        "body:yes": """
+        tô com tontura
+        """,
+        "safe:yes": """
+        tô em segurança
+        """,
+        "commands:yes": """
+        as vozes mandam eu me matar
+        """,
+        "took:yes": """
+        tomei uma cartela de remédio
+        """,
+        "hurt:yes": """
+        acabei de me cortar
+        """,
+        "intent:no": """
+        nunca faria
+        """,
+        "intent:yes": """
+        vou fazer isso
+        """,
+    },
+    no_states={
+        "thoughts:yes": """
+        não quero me matar | nunca pensei em suicídio
+        """,
+        "thoughts:no": """
+        não quero morrer mas às vezes quero | tenho medo de querer morrer
+        """,
+        "means:yes": """
+        não tenho comprimidos
+        """,
+        "away:yes": """
+        não dei os remédios pra ninguém
+        """,
+        "safe:yes": """
+        não tô em segurança | tô segura de que ele me odeia
+        """,
+        "with_someone:yes": """
+        tô com medo
+        """,
+    },
+    reflect={
+        "a perda de alguém que você ama": """
+        desde o funeral nada faz sentido
+        """,
+        "a perda do trabalho": """
+        perdi meu emprego
+        """,
+        "o fim do relacionamento": """
+        minha namorada terminou comigo
+        """,
+        "tanta solidão": """
+        me sinto muito sozinha
+        """,
+        "a sensação de ser um peso": """
+        sou um peso
+        """,
+        "a falta de sono": """
+        não consigo dormir
+        """,
+    },
+    who={
+        "seu irmão": """
+        meu irmão mais novo me contou uma coisa
+        """,
+        "sua mãe": """
+        minha mãe
+        """,
+        "sua filha": """
+        tô preocupada com a minha filha
+        """,
+        "sua amiga": """
+        uma amiga me disse que
+        """,
+    },
+)
+
+LANGUAGES = (
+    SPANISH,
+    PORTUGUESE,
+)
 
 
 def texts_of(block: str) -> list[str]:
@@ -636,8 +1182,10 @@ class TestWhatPeopleType:
         assert plain("n sei", "pt") == "n sei"
 
     @pytest.mark.parametrize("spoken", LANGUAGES, ids=lambda spoken: spoken.language)
-    def test_the_rules_make_every_fact_that_the_english_ones_make(self, spoken: Spoken) -> None:
-        assert playbooks(spoken.language).answers.facts() == load_playbooks().answers.facts()
+    def test_the_rules_know_every_kind_of_answer_that_the_english_ones_know(self, spoken: Spoken) -> None:
+        own, english = playbooks(spoken.language).answers, load_playbooks().answers
+        for kind in ("answers", "after", "acts", "barriers", "flags", "states"):
+            assert getattr(own, kind).keys() >= getattr(english, kind).keys()
 
 
 MOVES = [
@@ -646,7 +1194,7 @@ MOVES = [
     for move in playbooks(spoken.language).by_id.values()
     for number, text in enumerate(move.texts, start=1)
 ]
-ENGLISH = r"\b(?:the|you|your|and|with|are|this|that|what|have|is|of|please|call|for)\b"
+ENGLISH = r"\b(?:the|you|your|and|with|are|this|that|what|have|is|of|please|call|from)\b"
 NEVER = {
     "es": {
         "shouting": r"[!¡]|\b[A-ZÁÉÍÓÚ]{5,}\b",
@@ -664,6 +1212,21 @@ NEVER = {
         "a promise that it ends well": r"\b(?:todo (?:va a salir|estará|saldrá) bien|vas a estar bien|mejorará)\b",
         "jargon": r"\b(?:ideación|afrontamiento|derivación|autocuidado|desencaden|profesional de la salud)\b",
     },
+    "pt": {
+        "shouting": r"[!¡]|\b[A-ZÁÉÍÓÚÃÕÇ]{5,}\b",
+        "a word that needs the person's gender": r"\bvocê (?:está|se sente|fica|ficou|ficar|não deveria ficar)"
+        r" (?:tão |muito |mais )?(?:sozinh|segur|cansad|preparad|pront|assustad|querid)[oa]\b"
+        r"|\b(?:ficar|fique|se sentir) sozinh|\bbem-vind|\bobrigad[oa]\b|\b(?:si|você) mesm[oa]|\bjuntos\b",
+        "European forms": r"\b(?:tu|contigo|teu|tua|podes|queres|estás|tens|telemóvel|ecrã|equipa|encaminhar-te)\b",
+        "a promise of secrecy": r"\b(?:entre nós|entre a gente|não vou contar|confidencial|sigilo|ninguém vai saber)\b",
+        "a claim to have called someone": r"\b(?:já liguei|eu liguei|avisei|a ajuda está a caminho)\b",
+        "a diagnosis": r"\bvocê (?:tem|sofre de) (?:uma? )?(?:depress|anorexi|bulimi|psicose|transtorn|bipolar|vício)",
+        "a word about methods": r"\b(?:comprimid|corda\b|faca\b|lâmina|arma\b|ponte|enforc|pular|cortar|overdose)",
+        "shame": r"\b(?:egoísta|covarde|você deveria ter|chamar atenção|frescura)\b",
+        "force": r"\b(?:você tem que|você é obrigad|senão eu|se não ligar)\b",
+        "a promise that it ends well": r"\b(?:vai (?:dar tudo certo|ficar (?:tudo )?bem|melhorar|passar))\b",
+        "jargon": r"\b(?:ideação|enfrentamento|encaminhamento|autocuidado|gatilho|profissional de saúde)\b",
+    },
 }
 ALL_NEVER = [(language, rule) for language, rules in NEVER.items() for rule in rules]
 WRONG = {
@@ -672,6 +1235,11 @@ WRONG = {
     ("es", "a promise of secrecy"): "Esto queda entre nosotros.",
     ("es", "a word about methods"): "Guarda las pastillas.",
     ("es", "force"): "Tienes que llamar ahora.",
+    ("pt", "a word that needs the person's gender"): "Agora você não deveria ficar sozinha.",
+    ("pt", "European forms"): "Podes ligar agora.",
+    ("pt", "a promise of secrecy"): "Isso fica entre nós.",
+    ("pt", "a word about methods"): "Guarde os comprimidos.",
+    ("pt", "a promise that it ends well"): "Vai ficar tudo bem.",
 }
 
 
@@ -721,7 +1289,7 @@ class TestTheCopy:
 
     @pytest.mark.parametrize("spoken", LANGUAGES, ids=lambda spoken: spoken.language)
     def test_the_question_about_suicide_names_it(self, spoken: Spoken) -> None:
-        named = r"suicid|[Qq]uitar[ts]e la vida|mor+[ei]r|n(?:o|ão) querer viver|no querer vivir|tirar (?:a|sua) (?:própria )?vida"
+        named = r"suic[ií]d|uitar[ts]e la vida|mor+[ei]r|n(?:o|ão) querer viv[ei]r|irar a própria vida"
         moves = playbooks(spoken.language).by_id.values()
         asked = [text for move in moves if move.asks == "thoughts" for text in move.texts]
         asked += Copy.load(spoken.language).texts.safety_question["suicide"]
@@ -752,7 +1320,9 @@ class TestTheCopy:
     def test_psychosis_copy_neither_argues_nor_agrees(self, spoken: Spoken) -> None:
         texts = " ".join(text for own, id, text in MOVES if own == spoken.language and id.startswith("psychosis/"))
         assert not re.search(
-            r"\breal(?:es)?\b|imagin|delirio|alucin|no es verdad|não é verdade|te creo|acredito|paranoi", texts, re.I
+            r"\bno es real|não é real|\bte imaginas|delírio|delirio|alucin|te persiguen|perseguindo|paranoi",
+            texts,
+            re.I,
         )
 
     @pytest.mark.parametrize("spoken", LANGUAGES, ids=lambda spoken: spoken.language)
@@ -760,7 +1330,8 @@ class TestTheCopy:
         said = set(re.findall(r"\d{3}", Copy.load(spoken.language).texts.ask_country))
         countries = ("ES", "MX", "EC", "UY", "US", "CO", "AR", "CL", "PE", "PT", "BR", "AO", "MZ", "CV")
         assert said
-        assert said <= {number for country in countries if (number := DIRECTORY.emergency(country))}
+        known = {DIRECTORY.emergency(country, kind) for country in countries for kind in ((), (Category.VIOLENCE,))}
+        assert said <= known
 
 
 def strings(value: object, path: str = "") -> Iterator[tuple[str, str]]:
@@ -803,6 +1374,46 @@ def chosen(step: Step) -> Chosen:
 
 
 ELEVATED, IMMINENT = RiskLevel.ELEVATED, RiskLevel.IMMINENT
+
+
+class TestPortugueseTalks:
+    def test_thoughts_without_a_plan_lead_to_people(self) -> None:
+        talk, first = begin("pt", Category.SUICIDE, ELEVATED, "não quero mais viver", country="BR")
+        assert "Você pode ligar para 188" in said(first)
+        assert "uma IA, não uma pessoa. Não consigo ver você nem ligar para ninguém por você." in said(first)
+        assert "suicide/ask_plan" in talk.hear("sim, às vezes", CALM).moves
+        assert "suicide/heard_no_plan" in talk.hear("não tenho plano", CALM).moves
+        assert "suicide/heard_no_intent" in talk.hear("não, nunca faria", CALM).moves
+        assert "own/barrier_shame" in talk.hear("não, o que vão pensar de mim", CALM).moves
+
+    def test_danger_now_stays_with_the_next_minutes(self) -> None:
+        talk, first = begin("pt", Category.SUICIDE, IMMINENT, "vou fazer isso hoje à noite", country="PT")
+        assert "Ligue" in said(first) and "112" in said(first)
+        assert "imminent/heard_alone" in talk.hear("tô sozinha", CALM).moves
+        assert "imminent/heard_go" in talk.hear("sim, a vizinha", CALM).moves
+        assert "imminent/farewell" in talk.hear("vou dormir", CALM).moves
+
+    def test_who_refuses_and_gets_angry_is_met(self) -> None:
+        talk, _ = begin("pt", Category.SUICIDE, ELEVATED, "não aguento mais", country="BR")
+        assert "common/met_refusal" in talk.hear("não quero falar disso", CALM).moves
+        assert "common/met_anger" in talk.hear("você não serve pra nada", CALM).moves
+        assert "common/what_i_am" in talk.hear("você é um robô?", CALM).moves
+
+    def test_a_worried_father_learns_how_to_ask(self) -> None:
+        talk, _ = begin("pt", Category.SUICIDE, ELEVATED, "minha filha diz que quer morrer", subject=Subject.OTHER)
+        step = talk.hear("não, agora ela tá no quarto", CALM)
+        assert "third_party/how_suicide" in step.moves
+        assert "sua filha" in said(step)
+
+    def test_the_country_is_understood_in_portuguese(self) -> None:
+        talk, first = begin("pt", Category.SUICIDE, ELEVATED, "não quero mais viver")
+        assert "em que país você está" in said(first)
+        assert "Brasil" in said(talk.hear("moro no Brasil", CALM))
+
+    def test_european_portuguese_is_understood_as_well(self) -> None:
+        talk, _ = begin("pt", Category.SUICIDE, ELEVATED, "quero matar-me", country="PT")
+        assert "suicide/heard_no_plan" in talk.hear("não tenho nenhum plano", CALM).moves
+        assert "common/met_refusal" in talk.hear("deixa-me em paz", CALM).moves
 
 
 class TestSpanishTalks:
@@ -849,14 +1460,14 @@ class TestSpanishTalks:
 
 @pytest.mark.parametrize("spoken", LANGUAGES, ids=lambda spoken: spoken.language)
 class TestRandomTalks:
-    """300 talks of up to eight answers each, drawn from everything above."""
+    """150 talks of up to eight answers each, drawn from everything above."""
 
     def steps(self, spoken: Spoken) -> Iterator[list[Step]]:
         luck = random.Random(7)
         blocks = [block for by in spoken.answers.values() for block in by.values()]
         blocks += [*spoken.acts.values(), *spoken.barriers.values(), *spoken.flags.values(), *spoken.states.values()]
         answers = [text for block in blocks for text in texts_of(block)]
-        for number in range(300):
+        for number in range(150):
             category, level = luck.choice(list(Category)), luck.choice((ELEVATED, IMMINENT))
             subject, country = luck.choice(list(Subject)), luck.choice(("ES", "MX", "AR", "BR", "PT", "US", "TV", None))
             talk, first = begin(spoken.language, category, level, "...", subject=subject, country=country, seed=number)
