@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..encoder import SHIPPED, OnnxEncoder
+from ..encoder import SHIPPED, OnnxEncoder, save_calibration
 from ..filter import CrisisFilter
 from . import conversations, elsewhere, encoder_report, filter_report, replies
 from .corpus import HERE, read_every_language
@@ -57,6 +57,11 @@ def parser(name: str = "evaluate") -> argparse.ArgumentParser:
     options.add_argument("--counselchat", type=Path, help="counselchat.csv: questions to therapists, not ours to ship")
     options.add_argument("--replies", type=Path, help="labelled replies: the figures of the output guard")
     options.add_argument("--only", choices=("messages", "conversations", "replies"), help="print this part only")
+    options.add_argument(
+        "--write-window",
+        action="store_true",
+        help="choose the threshold for the last messages as one, write it to calibration.json, and stop",
+    )
     options.add_argument("--filter-card", type=Path, help="card whose part between the figures marks is replaced")
     options.add_argument("--card", type=Path, help="the same for the encoder's own card")
     return options
@@ -73,6 +78,13 @@ def main(arguments: Sequence[str] | None = None, name: str = "evaluate") -> int:
         options.error("a card is written from a whole run: leave out --only")
     encoder = OnnxEncoder.load(chosen.encoder)
     shipped = CrisisFilter(encoder=encoder, thresholds=encoder.thresholds)
+    if chosen.write_window:
+        dialogues = conversations.read(chosen.corpus / "dialogues.jsonl")
+        window = conversations.choose_window(dialogues, [conversations.verdicts(d, shipped) for d in dialogues])
+        thresholds = encoder.thresholds.model_copy(update={"window": window})
+        save_calibration(encoder.calibration.model_copy(update={"thresholds": thresholds}), chosen.encoder)
+        print(f"{chosen.encoder / 'calibration.json'}: window {window}")
+        return 0
     parts: list[str] = []
     about_encoder = ""
     if whole or chosen.only == "messages":
