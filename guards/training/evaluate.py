@@ -55,7 +55,7 @@ def parser(name: str = "evaluate") -> argparse.ArgumentParser:
     options.add_argument("--corpus", type=Path, default=HERE, help="folder of *.jsonl")
     options.add_argument("--cssrs", type=Path, help="posts_noid.csv: C-SSRS posts, not ours to ship")
     options.add_argument("--counselchat", type=Path, help="counselchat.csv: questions to therapists, not ours to ship")
-    options.add_argument("--replies", type=Path, help="labelled replies: the figures of the output guard")
+    options.add_argument("--replies", type=Path, nargs="+", help="labelled replies: the figures of the output guard")
     options.add_argument("--only", choices=("messages", "conversations", "replies"), help="print this part only")
     options.add_argument(
         "--write-window",
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None, name: str = "evaluate") -> int:
     chosen = options.parse_args(arguments)
     whole = chosen.only is None
     if chosen.only == "replies" and not chosen.replies:
-        options.error("--only replies needs --replies FILE, JSON lines with text, safe and problems")
+        options.error("--only replies needs --replies FILES, JSON lines with text, safe and problems")
     if not whole and (chosen.card or chosen.filter_card):
         options.error("a card is written from a whole run: leave out --only")
     encoder = OnnxEncoder.load(chosen.encoder)
@@ -103,7 +103,8 @@ def main(arguments: Sequence[str] | None = None, name: str = "evaluate") -> int:
         dialogues = conversations.read(chosen.corpus / "dialogues.jsonl")
         parts.append("## Conversations\n\n" + conversations.report(dialogues, shipped))
     if chosen.replies:
-        parts.append("## The output guard\n\n" + replies.report(replies.read(chosen.replies)))
+        labelled = [reply for path in chosen.replies for reply in replies.read(path)]
+        parts.append("## The output guard\n\n" + replies.report(labelled))
     figures = "\n\n".join(parts)
     print(figures)
     if about_encoder:
@@ -117,8 +118,10 @@ def main(arguments: Sequence[str] | None = None, name: str = "evaluate") -> int:
 
 def write_cards(arguments: Sequence[str] | None = None) -> int:
     """Entry of ``warmline guards card``: the same run, written into the cards of the checkout."""
-    cards = ["--filter-card", str(DOCS / "crisis-filter-card.md"), "--card", str(DOCS / "crisis-encoder-card.md")]
-    return main([*cards, *(arguments or [])], name="card")
+    given = ["--filter-card", str(DOCS / "crisis-filter-card.md"), "--card", str(DOCS / "crisis-encoder-card.md")]
+    if labelled := sorted((HERE / "replies").glob("*.jsonl")):
+        given += ["--replies", *map(str, labelled)]
+    return main([*given, *(arguments or [])], name="card")
 
 
 if __name__ == "__main__":
