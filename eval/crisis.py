@@ -21,7 +21,7 @@ from ..guards.training.filter_report import by_keywords, groups
 from ..guards.training.statistics import f1, macro_f1_interval, ppv, wilson
 from ..guards.types import Category, RiskLevel
 from .endpoint import EndpointRefused
-from .journal import Journal, Screened
+from .journal import Journal, Screened, read_run
 from .lines import EvalError, Lines, read_lines
 from .run import Progress
 from .statistics import Estimate, cochran_q, pairwise_mcnemar
@@ -185,6 +185,15 @@ async def screen_all(
 
     await asyncio.gather(*(worker() for _ in range(concurrency)))
     return progress
+
+
+def read_heard(path: Path, systems: Sequence[str]) -> dict[str, dict[str, Screened]]:
+    """The verdicts in a log, by system and message id; only of ``systems``, in their order."""
+    heard: dict[str, dict[str, Screened]] = {name: {} for name in systems}
+    for line in read_run(path):
+        if isinstance(line, Screened) and line.system in heard:
+            heard[line.system][line.id] = line
+    return heard
 
 
 # -- the tables ------------------------------------------------------------------------------------------------------
