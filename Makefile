@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 export OTEL_SDK_DISABLED := true
 
 .DEFAULT_GOAL := help
-.PHONY: help env model chat test lint typecheck bench fuzz docs constraints clean
+.PHONY: help env model chat test lint typecheck bench fuzz test-guardrails docs constraints clean
 
 help:  ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,11 @@ fuzz: $(STAMP)  ## fuzz the guards for SECONDS=180 (atheris, in an environment o
 	mkdir -p build/fuzz/found
 	cd build/fuzz/found && OMP_NUM_THREADS=1 ../bin/python ../../../tests/fuzz/guards.py \
 	  -max_total_time=$(or $(SECONDS),180) -timeout=10 -rss_limit_mb=3000 -max_len=2000
+
+test-guardrails: $(STAMP)  ## test the guardrails-ai validators (in an environment of its own: it brings 100 packages)
+	test -x build/guardrails/bin/python || $(PYTHON) -m venv build/guardrails
+	build/guardrails/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[guardrails,dev]"
+	build/guardrails/bin/python -m pytest tests/guards/test_validators.py tests/guards/test_docs_examples.py
 
 docs: $(STAMP)  ## write the generated parts of docs/ again
 	@$(BIN)/python -m warmline.tui.docs

@@ -21,7 +21,7 @@ from .protocol.playbook import Playbooks, check_lines, load_playbooks
 log = logging.getLogger(__name__)
 
 ENGLISH = "en"
-SHIPPED = (ENGLISH, "es", "de")
+SHIPPED = (ENGLISH, "es", "de", "fr", "pt", "ru")
 """Languages whose copy, playbooks and answers all ship, ISO 639-1."""
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from ..guards.types import Frozen
+from ..guards.types import Category, Frozen, RiskLevel
 from .lines import EvalError
 
 VERSION = 1
@@ -78,11 +78,22 @@ class Judged(Frozen):
         return self.id, self.judge, self.mode, self.repeat
 
 
-Line = Annotated[Header | Answered | Judged, Field(discriminator="kind")]
-_LINE: TypeAdapter[Header | Answered | Judged] = TypeAdapter(Line)
+class Screened(Frozen):
+    """What one system of the crisis bench said about a message."""
+
+    kind: Literal["screened"] = "screened"
+    id: str
+    system: str
+    level: RiskLevel | None
+    """``None``: it gave no verdict that could be read."""
+    categories: tuple[Category, ...] = ()
 
 
-def read_run(path: Path) -> Iterator[Header | Answered | Judged]:
+Line = Header | Answered | Judged | Screened
+_LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
+
+
+def read_run(path: Path) -> Iterator[Line]:
     """The lines of a run, the header first. A last line that was cut in half is left out.
 
     Raises:
@@ -91,7 +102,7 @@ def read_run(path: Path) -> Iterator[Header | Answered | Judged]:
     return (line for _, line in _lines(path))
 
 
-def _lines(path: Path) -> Iterator[tuple[int, Header | Answered | Judged]]:
+def _lines(path: Path) -> Iterator[tuple[int, Line]]:
     try:
         file = path.open("rb")
     except OSError as error:
@@ -138,6 +149,8 @@ class Journal:
         """Ids of what was answered, and where in the file it stands."""
         self.judged: dict[tuple[str, str, str, int], bool] = {}
         """What was judged, and whether it has scores."""
+        self.screened: set[tuple[str, str]] = set()
+        """Message and system."""
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and path.stat().st_size and _cut_half_line(path):
             for start, line in _lines(path):
@@ -166,7 +179,7 @@ class Journal:
         self._reading.seek(start)
         return Answered.model_validate_json(self._reading.readline())
 
-    def add(self, line: Answered | Judged) -> None:
+    def add(self, line: Answered | Judged | Screened) -> None:
         """Write a line; it is there when this returns.
 
         Raises:
@@ -176,13 +189,15 @@ class Journal:
         self._write(line)
         self._note(line, start)
 
-    def _note(self, line: Answered | Judged, start: int) -> None:
+    def _note(self, line: Answered | Judged | Screened, start: int) -> None:
         if isinstance(line, Answered):
             self.answered[line.id] = start
-        else:
+        elif isinstance(line, Judged):
             self.judged[line.key] = line.scores is not None
+        else:
+            self.screened.add((line.id, line.system))
 
-    def _write(self, line: Header | Answered | Judged) -> None:
+    def _write(self, line: Line) -> None:
         try:
             self._file.write(line.model_dump_json(exclude_defaults=False).encode() + b"\n")
             self._file.flush()

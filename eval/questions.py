@@ -77,8 +77,12 @@ def read_questions(path: Path | None = None, *, name: str = "", skip_bad: bool =
     """
     file = path or WARMLINE200
     lines = read_lines(file, _question, key=lambda question: question.id, skip_bad=skip_bad)
-    checksum = hashlib.sha256(file.read_bytes()).hexdigest()
-    return Bench(name or ("warmline200" if path is None else file.stem), lines.rows, checksum, lines.wrong)
+    return Bench(name or ("warmline200" if path is None else file.stem), lines.rows, checksum(file), lines.wrong)
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class Answer(Frozen):

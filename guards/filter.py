@@ -23,6 +23,7 @@ from .lexicon import Combination, Lexicon, Rule, load_lexicon
 from .reading import Reading
 from .scope import Judged, judge, strength
 from .second_opinion import SecondOpinion, heard
+from .subject import about_other
 from .types import Category, Evidence, Frozen, RiskLevel, Subject, Together, Utterance, Verdict
 
 HISTORY = 6
@@ -263,7 +264,9 @@ class CrisisFilter:
             ranked = sorted(Category, key=lambda c: -merged[c])[:1]
         final = max(verdict.level, level)
         known = tuple(dict.fromkeys([*verdict.categories, *ranked])) if final > RiskLevel.NONE else ()
-        reason = verdict.reason
+        reason, subject = verdict.reason, verdict.subject
+        if not verdict.evidence and level > RiskLevel.NONE and about_other(canonical(text).text, known):
+            subject = Subject.OTHER
         if level > verdict.level:
             reason = f"The encoder puts this at {level.value} ({scores.crisis:.2f})." + (
                 f" {reason}" if verdict.evidence else ""
@@ -272,6 +275,7 @@ class CrisisFilter:
             update={
                 "level": final,
                 "categories": tuple(sorted(known, key=lambda c: -merged[c])),
+                "subject": subject,
                 "scores": {c: s for c, s in merged.items() if s > 0},
                 "stages": {**verdict.stages, "encoder": scores.crisis},
                 "reason": reason,

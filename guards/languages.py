@@ -6,8 +6,10 @@ It decides only who reads; a language that is not at stake costs nothing, and it
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 import yaml
@@ -24,6 +26,8 @@ TABLE = SHIPPED.parent / "languages.yaml"
 _STRETCH = 6_000
 _OVERLAP = 600
 """Characters of a long text that are asked about at once, and shared by neighbours: more than any pattern reaches."""
+_OWN = 3
+"""Words that a second language must have for itself: Spanish and Portuguese share too many."""
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -58,9 +62,16 @@ class Languages:
             for script, codes in self._scripts:
                 if script.search(text, start, end):
                     found.update(codes)
-        for word in self._known.intersection(_WORD.findall(text, start, end)):
-            found |= self._words[word]
+        if words := self._known.intersection(_WORD.findall(text, start, end)):
+            found.update(self._likely(words))
         return sorted(found)
+
+    def _likely(self, words: frozenset[str]) -> list[str]:
+        """The languages that most of the words belong to, and those that explain words which these do not."""
+        counts = Counter(chain.from_iterable(self._words[word] for word in words))
+        (best, most), *_ = counts.most_common(1)
+        own = {code: sum(code in self._words[w] and best not in self._words[w] for w in words) for code in counts}
+        return [code for code, count in counts.items() if 4 * count >= 3 * most or own[code] >= _OWN]
 
     def read(self, text: str) -> Iterator[tuple[Lexicon, Reading]]:
         """The canonical text as each language at stake reads it; a long text stretch by stretch."""

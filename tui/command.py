@@ -10,7 +10,22 @@ from typing import Annotated
 
 import typer
 
-from .commands import ask, audit, bench, chat, data, doctor, guards, hotlines, models, protocol, review, screen
+from .commands import (
+    api,
+    ask,
+    audit,
+    bench,
+    chat,
+    data,
+    doctor,
+    guards,
+    hotlines,
+    keys,
+    models,
+    protocol,
+    review,
+    screen,
+)
 from .commands import eval as evaluate
 
 app = typer.Typer(
@@ -44,6 +59,8 @@ app.command(name="chat")(chat.chat)
 app.command(name="ask")(ask.ask)
 app.command(name="screen")(screen.screen)
 app.add_typer(review.app, name="review")
+app.command(name="api")(api.api)
+app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 app.add_typer(hotlines.app, name="hotlines")
 app.add_typer(data.app, name="data")

@@ -14,7 +14,7 @@ from ...guards.hotlines import Directory, Hotline
 from ...guards.types import Category, RiskLevel, Subject, Verdict
 from .lines import lines_for, said_lines
 from .playbook import AGENDA, Kind, Move, Playbook, Playbooks
-from .state import HISTORY, Answer, Progress
+from .state import HISTORY, SAFER, Answer, Progress
 from .understand import Heard, exchanges
 
 MOST_PLAN_WORDS = 240
@@ -163,10 +163,6 @@ def _take_in(
     return progress, _Moment(opens, rises, fresh if not opens else (), built_up=opens and not verdict.crisis)
 
 
-_SAFER = frozenset({"means:no", "away:yes", "with_someone:yes", "reached:yes", "safe:yes", "thoughts:no"})
-"""What somebody tells who is getting safer."""
-
-
 def _danger(playbooks: Playbooks, topic: str | None) -> Answer | None:
     found = playbooks.topics.get(topic or "")
     return found.danger if found else None
@@ -194,7 +190,7 @@ def _in_context(playbooks: Playbooks, before: Progress, heard: Heard, verdict: V
     # What only the encoder hears in "no" or in "i gave her the pills" is less sure than the answer itself.
     answered = heard.answer is not None and heard.answer is not _danger(playbooks, heard.to)
     planning = (heard.to or "").startswith("plan_")  # "what could you give away?" is answered with what could hurt
-    safer = answered or planning or bool(set(heard.states) & _SAFER)
+    safer = answered or planning or bool(set(heard.states) & SAFER)
     if before.open and verdict.level > RiskLevel.NONE and not verdict.evidence:
         if safer:
             verdict = verdict.model_copy(update={"level": RiskLevel.NONE, "categories": ()})
@@ -412,7 +408,7 @@ def _facts(
     yield from (f"told:{topic}" for topic in told)
     if heard.states:
         yield "heard:told"
-    if _SAFER & set(_just_told(heard)):
+    if SAFER & set(_just_told(heard)):
         yield "heard:safer"
     if before.open and progress.level < before.level:
         yield "fell"

@@ -11,14 +11,15 @@ from collections.abc import Sequence
 
 from ...guards.types import Category, Evidence, RiskLevel, Subject, Utterance, Verdict
 from .playbook import Playbooks
-from .state import Answer, Progress
+from .state import SAFER, Answer, Progress
 from .understand import Heard, plain, understand
 
 _QUESTION = re.compile(r"(?:[^.?!…]*[.!…]\s+)?[^.?!…]*\?")
 """A question and the sentence before it: "Some people think about dying. Do you have thoughts like that?"."""
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|„[^“”]*[“”]")
 _HELP = frozenset({"wants_skill", "wants_plan", "wants_therapist", "asks_number", "asks_line_works"})
-"""Who asks for help is read by this message alone: an earlier wish does not make "how do i calm down now" a plan."""
+"""Who asks for help, or tells of a step to safety, is read by this message alone: an earlier wish does not make "how do
+i calm down now" a plan."""
 _SAID = frozenset({Answer.YES, Answer.UNCLEAR})
 _STATEMENT = re.compile(
     r"^(?:i (?:am|have|do|did|think|might) \w|(?:sometimes|often|lately|always|maybe) (?:they|he|she|the|my)\b)"
@@ -53,7 +54,7 @@ def for_filter(
     if not history:
         return history
     heard = read(text, pending or "thoughts", Verdict(level=RiskLevel.NONE), playbooks)
-    if _HELP & set(heard.acts):
+    if _HELP & set(heard.acts) or SAFER & set(heard.states):
         return ()
     last = history[-1]
     if last.role != "assistant":

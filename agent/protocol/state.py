@@ -12,6 +12,8 @@ from ...guards.types import Category, Frozen, RiskLevel, Subject
 
 REMEMBERED = 90
 """Copy ids kept in `Progress.said`: no wording comes back within a long crisis, and a turn stays small."""
+SAFER = frozenset({"means:no", "away:yes", "with_someone:yes", "reached:yes", "safe:yes", "thoughts:no"})
+"""What somebody tells who is getting safer."""
 HISTORY = 30
 """Risk levels kept in `Progress.history`."""
 

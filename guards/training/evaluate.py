@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..encoder import SHIPPED, OnnxEncoder
+from ..encoder import SHIPPED, OnnxEncoder, save_calibration
 from ..filter import CrisisFilter
 from . import conversations, elsewhere, encoder_report, filter_report, replies
 from .corpus import HERE, read_every_language
@@ -55,8 +55,13 @@ def parser(name: str = "evaluate") -> argparse.ArgumentParser:
     options.add_argument("--corpus", type=Path, default=HERE, help="folder of *.jsonl")
     options.add_argument("--cssrs", type=Path, help="posts_noid.csv: C-SSRS posts, not ours to ship")
     options.add_argument("--counselchat", type=Path, help="counselchat.csv: questions to therapists, not ours to ship")
-    options.add_argument("--replies", type=Path, help="labelled replies: the figures of the output guard")
+    options.add_argument("--replies", type=Path, nargs="+", help="labelled replies: the figures of the output guard")
     options.add_argument("--only", choices=("messages", "conversations", "replies"), help="print this part only")
+    options.add_argument(
+        "--write-window",
+        action="store_true",
+        help="choose the threshold for the last messages as one, write it to calibration.json, and stop",
+    )
     options.add_argument("--filter-card", type=Path, help="card whose part between the figures marks is replaced")
     options.add_argument("--card", type=Path, help="the same for the encoder's own card")
     return options
@@ -68,11 +73,18 @@ def main(arguments: Sequence[str] | None = None, name: str = "evaluate") -> int:
     chosen = options.parse_args(arguments)
     whole = chosen.only is None
     if chosen.only == "replies" and not chosen.replies:
-        options.error("--only replies needs --replies FILE, JSON lines with text, safe and problems")
+        options.error("--only replies needs --replies FILES, JSON lines with text, safe and problems")
     if not whole and (chosen.card or chosen.filter_card):
         options.error("a card is written from a whole run: leave out --only")
     encoder = OnnxEncoder.load(chosen.encoder)
     shipped = CrisisFilter(encoder=encoder, thresholds=encoder.thresholds)
+    if chosen.write_window:
+        dialogues = conversations.read(chosen.corpus / "dialogues.jsonl")
+        window = conversations.choose_window(dialogues, [conversations.verdicts(d, shipped) for d in dialogues])
+        thresholds = encoder.thresholds.model_copy(update={"window": window})
+        save_calibration(encoder.calibration.model_copy(update={"thresholds": thresholds}), chosen.encoder)
+        print(f"{chosen.encoder / 'calibration.json'}: window {window}")
+        return 0
     parts: list[str] = []
     about_encoder = ""
     if whole or chosen.only == "messages":
@@ -91,7 +103,8 @@ def main(arguments: Sequence[str] | None = None, name: str = "evaluate") -> int:
         dialogues = conversations.read(chosen.corpus / "dialogues.jsonl")
         parts.append("## Conversations\n\n" + conversations.report(dialogues, shipped))
     if chosen.replies:
-        parts.append("## The output guard\n\n" + replies.report(replies.read(chosen.replies)))
+        labelled = [reply for path in chosen.replies for reply in replies.read(path)]
+        parts.append("## The output guard\n\n" + replies.report(labelled))
     figures = "\n\n".join(parts)
     print(figures)
     if about_encoder:
@@ -105,8 +118,10 @@ def main(arguments: Sequence[str] | None = None, name: str = "evaluate") -> int:
 
 def write_cards(arguments: Sequence[str] | None = None) -> int:
     """Entry of ``warmline guards card``: the same run, written into the cards of the checkout."""
-    cards = ["--filter-card", str(DOCS / "crisis-filter-card.md"), "--card", str(DOCS / "crisis-encoder-card.md")]
-    return main([*cards, *(arguments or [])], name="card")
+    given = ["--filter-card", str(DOCS / "crisis-filter-card.md"), "--card", str(DOCS / "crisis-encoder-card.md")]
+    if labelled := sorted((HERE / "replies").glob("*.jsonl")):
+        given += ["--replies", *map(str, labelled)]
+    return main([*given, *(arguments or [])], name="card")
 
 
 if __name__ == "__main__":

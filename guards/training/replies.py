@@ -1,4 +1,4 @@
-"""How many unsafe replies the output guard stops, and how many good ones: ``warmline guards evaluate --replies FILE``.
+"""How many unsafe replies the output guard stops, and how many good ones: ``warmline guards evaluate --replies FILES``.
 
 The file holds JSON lines with ``text``, ``safe``, ``problems`` and, if there are, ``level`` and ``context``. Where the
 guard has a learned part, give lines that it did not see.
@@ -80,6 +80,10 @@ def report(replies: Sequence[Reply], guard: OutputGuard | None = None) -> str:
         row("all", list(every)),
         row("sentences", [i for i in every if not replies[i].whole]),
         row("whole replies", [i for i in every if replies[i].whole]),
+        *(
+            row(f"author: {a}", [i for i in every if replies[i].author == a])
+            for a in sorted({r.author for r in replies})
+        ),
     ]
     problems = []
     for problem in sorted(frozenset[str]().union(*(r.problems for r in replies))):

@@ -1,13 +1,14 @@
 """The figures of the cards: what is counted, and that they are made by the filter as it ships."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from warmline.guards.conversation import Pace, RiskState, advance
-from warmline.guards.encoder import SHIPPED, Calibration
+from warmline.guards.encoder import SHIPPED, Calibration, OnnxEncoder
 from warmline.guards.filter import CrisisFilter, EncoderScores, Thresholds
 from warmline.guards.training import conversations, filter_report, replies
 from warmline.guards.training.corpus import HERE, Message
@@ -132,6 +133,17 @@ def test_the_tuning_takes_the_window_that_tells_the_conversations_apart():
     pace, window = conversations.choose(dialogues, [heard(0.1, 0.79), heard(0.1, 0.74)])
     assert pace == Pace()
     assert window == 0.75
+
+
+def test_the_window_can_be_chosen_and_kept_with_the_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    weights = tmp_path / "weights"
+    shutil.copytree(SHIPPED, weights)
+    row = {"turns": [{"text": "hi", "level": "none"}, {"text": "i want to kill myself", "level": "elevated"}]}
+    (tmp_path / "dialogues.jsonl").write_text(json.dumps(row))
+    assert main(["--corpus", str(tmp_path), "--encoder", str(weights), "--write-window"]) == 0
+    kept = OnnxEncoder.load(weights)
+    assert kept.thresholds.window == 0.9  # nothing to tell apart: the one that alarms least
+    assert kept.thresholds.crisis == CALIBRATION.thresholds.crisis
 
 
 def test_the_dialogues_of_the_corpus_can_be_read():

@@ -118,7 +118,7 @@ def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
 def desk(store: Store, clock: Clock):
     @asynccontextmanager
     async def open_(reviewer: str = "sam", size: tuple[int, int] = (80, 24)) -> AsyncIterator[Desk]:
-        app = ReviewApp(store, Voices(), reviewer, now=clock, every=0.01)
+        app = ReviewApp(store, Voices(), reviewer, now=clock, every=0.05)
         async with app.run_test(size=size) as pilot:
             desk = Desk(app, pilot, store, clock)
             await desk.until(lambda: "open <5" in desk.screen, "the first look")

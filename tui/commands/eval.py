@@ -1,16 +1,43 @@
-"""``warmline eval``: what the parts are worth, measured and printed."""
+"""``warmline eval``: what the parts are worth, measured, compared and reported."""
 
 from __future__ import annotations
 
+import asyncio
 import json as jsonlib
+import re
+from contextlib import AsyncExitStack
 from dataclasses import asdict
-from typing import Annotated
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._options import Json
+from ._options import Json, load_settings
+
+if TYPE_CHECKING:
+    from ...agent.settings import Settings
+    from ...eval.journal import Journal
+    from ...eval.judging import Mode
+    from ...eval.questions import Bench
+    from ...eval.report import Report
+    from ...eval.run import Progress
+    from ...eval.systems import System
 
 app = typer.Typer(help="Measure what the parts are worth.", no_args_is_help=True)
+
+MODEL_KEY, JUDGE_KEY = "WARMLINE_EVAL_MODEL_KEY", "WARMLINE_EVAL_JUDGE_KEY"
+BENCHES = {
+    "warmline200": "200 questions of this project, 33 topics; ships with it, in no need of a network",
+    "mentalchat200": "the 200 questions of MentalChat16K; --file question.jsonl of ChiaPatricia/FastChat",
+    "questions": "your own questions; --file JSONL with id and text",
+    "crisis": "labelled messages; --file JSONL with text, level, categories; --system",
+    "dialogues": "conversations labelled turn by turn; --file JSONL with turns",
+    "imhi": "the test sets of MentaLLaMA; --file one CSV; --model",
+}
+File = Annotated[Path | None, typer.Option("--file", help="The bench's file, where it does not ship.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave wrong lines out, count them, and go on.")]
+Concurrency = Annotated[int, typer.Option(min=1, max=512, help="Calls at once.")]
 
 
 @app.command()
@@ -38,3 +65,324 @@ def protocol(
         if failures and row.failed:
             typer.echo(f"      failed: {', '.join(row.failed)}")
     raise typer.Exit(int(low))
+
+
+@app.command(name="list")
+def list_benches(json: Json = False) -> None:
+    """List the benches.
+
+    Example: warmline eval list
+    """
+    for name, what in BENCHES.items():
+        typer.echo(jsonlib.dumps({"bench": name, "what": what}) if json else f"{name:<14} {what}")
+
+
+@app.command()
+def run(
+    bench: Annotated[str, typer.Argument(help="One of those that `warmline eval list` names.")],
+    model: Annotated[
+        str, typer.Option("--model", help="agent, NAME@URL, or a JSONL file of answers.", show_default=True)
+    ] = "agent",
+    judge: Annotated[
+        list[str] | None, typer.Option("--judge", help="NAME@URL; may be repeated. None: only gather answers.")
+    ] = None,
+    system: Annotated[
+        list[str] | None,
+        typer.Option("--system", help="For crisis: filter, lexicon, encoder, keywords or NAME@URL; may be repeated."),
+    ] = None,
+    file: File = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; the same one goes on where it stopped.")] = None,
+    mode: Annotated[str, typer.Option(help="structured, or paper with --judge-prompt.")] = "structured",
+    judge_prompt: Annotated[Path | None, typer.Option(help="judge_prompt_single_mental_v1.json, for paper.")] = None,
+    crisis_filter: Annotated[
+        bool, typer.Option("--filter/--no-filter", help="For the agent: with its crisis filter or without.")
+    ] = True,
+    repeats: Annotated[int, typer.Option(min=1, max=20, help="Judgements of each answer by each judge.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many questions or messages.")] = None,
+    concurrency: Concurrency = 16,
+    skip_bad: SkipBad = False,
+) -> None:
+    """Run a bench and write its log and report. What is in the log is never paid for again.
+
+    Keys: WARMLINE_EVAL_MODEL_KEY and WARMLINE_EVAL_JUDGE_KEY. Exit code 1 when calls failed; the same command goes on.
+
+    Example: warmline eval run warmline200 --model agent --judge Qwen/Qwen3-8B@http://127.0.0.1:8000/v1
+    """
+    from ...eval.lines import EvalError
+
+    if bench not in BENCHES:
+        raise typer.BadParameter(f"no bench {bench!r}; there are {', '.join(BENCHES)}")
+    if bench != "warmline200" and file is None:
+        raise typer.BadParameter(f"{bench} wants --file: {BENCHES[bench]}")
+    settings = load_settings()
+    whose = "systems" if bench in ("crisis", "dialogues") else _slug(model) + ("" if crisis_filter else "-no-filter")
+    folder = out or Path("eval-runs") / f"{bench}-{whose}"
+    if bench == "crisis" and file:
+        named = system or ["filter", "keywords"]
+        raise typer.Exit(asyncio.run(_crisis(file, named, folder, settings, limit, concurrency, skip_bad)))
+    if bench == "dialogues" and file:
+        raise typer.Exit(_dialogues(file, folder, settings))
+    if mode not in ("structured", "paper") or (mode == "paper") != (judge_prompt is not None):
+        raise EvalError("--mode is structured, or paper with --judge-prompt FILE")
+    made = _questions(
+        bench,
+        model,
+        judge or [],
+        file,
+        folder,
+        settings,
+        judge_prompt,
+        filtered=crisis_filter,
+        repeats=repeats,
+        limit=limit,
+        concurrency=concurrency,
+        skip_bad=skip_bad,
+    )
+    raise typer.Exit(asyncio.run(made))
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", Path(text).stem if text.endswith(".jsonl") else text.partition("@")[0]).strip("-")
+
+
+async def _questions(
+    bench: str,
+    model: str,
+    judges: list[str],
+    file: Path | None,
+    folder: Path,
+    settings: Settings,
+    judge_prompt: Path | None,
+    *,
+    filtered: bool,
+    repeats: int,
+    limit: int | None,
+    concurrency: int,
+    skip_bad: bool,
+) -> int:
+    from ...eval import imhi
+    from ...eval.endpoint import Client, Endpoint
+    from ...eval.journal import Journal
+    from ...eval.judging import paper, structured
+    from ...eval.questions import Bench, checksum, read_questions
+    from ...eval.report import Report
+    from ...eval.results import read_result
+    from ...eval.run import header
+    from ...eval.run import run as run_bench
+
+    the_mode: Mode = paper(judge_prompt) if judge_prompt else structured()
+    labelled = None
+    if bench == "imhi" and file:
+        labelled = imhi.read_set(file, skip_bad=skip_bad)
+        questions = Bench(f"imhi {labelled.name}", labelled.questions, checksum(file), labelled.left_out)
+    else:
+        questions = read_questions(file, name=bench, skip_bad=skip_bad)
+    _tell_left_out(questions.left_out)
+    if limit:
+        questions = Bench(questions.name, questions.questions[:limit], questions.checksum, questions.left_out)
+    async with AsyncExitStack() as stack:
+        tested = await _system(stack, model, settings, filtered, concurrency, skip_bad, questions)
+        clients = [
+            await stack.enter_async_context(Client(Endpoint.parse(name, JUDGE_KEY), connections=concurrency))
+            for name in judges
+        ]
+        journal: Journal = stack.enter_context(Journal(folder / "run.jsonl", header(questions, tested)))
+        bar = stack.enter_context(_Bar())
+        progress = await run_bench(
+            questions, tested, clients, the_mode, journal, repeats=repeats, concurrency=concurrency, tell=bar.tell
+        )
+    result = read_result(folder)
+    found = Report(runs=(result,))
+    if labelled:
+        answers = {id: answer.text for id, answer in result.answers.items()}
+        found = Report(runs=(result,) if judges else (), imhi=(imhi.figures(labelled, answers),))
+    elif not judges:
+        typer.echo("No --judge: the answers were gathered and not rated.")
+    return _finish(found, folder, f"{questions.name}: {tested.name}", progress)
+
+
+async def _system(
+    stack: AsyncExitStack,
+    model: str,
+    settings: Settings,
+    filtered: bool,
+    concurrency: int,
+    skip_bad: bool,
+    bench: Bench,
+) -> System:
+    from ...eval.endpoint import Client, Endpoint
+    from ...eval.lines import EvalError
+    from ...eval.questions import read_answers
+    from ...eval.systems import AnswersSystem, EndpointSystem, agent_system
+
+    if model == "agent":
+        return await stack.enter_async_context(agent_system(settings, filtered=filtered))
+    if model.endswith(".jsonl"):
+        answers, wrong = read_answers(Path(model), skip_bad=skip_bad)
+        _tell_left_out(wrong)
+        if missing := [q.id for q in bench.questions if q.id not in answers]:
+            raise EvalError(f"{model}: no answer to {len(missing)} of the questions, such as {missing[0]}")
+        return AnswersSystem(answers, Path(model).stem)
+    client = Client(Endpoint.parse(model, MODEL_KEY), connections=concurrency)
+    return EndpointSystem(await stack.enter_async_context(client))
+
+
+async def _crisis(
+    file: Path,
+    names: list[str],
+    folder: Path,
+    settings: Settings,
+    limit: int | None,
+    concurrency: int,
+    skip_bad: bool,
+) -> int:
+    from ...eval import crisis
+    from ...eval.endpoint import Endpoint
+    from ...eval.journal import VERSION, Header, Journal
+    from ...eval.questions import checksum
+    from ...eval.report import Report
+
+    lines = crisis.read_messages(file, skip_bad=skip_bad)
+    _tell_left_out(lines.wrong)
+    messages = lines.rows[:limit]
+    systems = [
+        crisis.LanguageModel(Endpoint.parse(name, MODEL_KEY)) if "@" in name else crisis.local(name, settings.guards)
+        for name in dict.fromkeys(names)
+    ]
+    about = Header(
+        version=VERSION, bench="crisis", checksum=checksum(file), system="", model="", left_out=len(lines.wrong)
+    )
+    with Journal(folder / "run.jsonl", about) as journal, _Bar() as bar:
+        progress = await crisis.screen_all(messages, systems, journal, concurrency=concurrency, tell=bar.tell)
+    heard = crisis.read_heard(folder / "run.jsonl", [system.name for system in systems])
+    return _finish(Report(crisis=crisis.figures(messages, heard)), folder, f"Crisis bench: {file.name}", progress)
+
+
+def _dialogues(file: Path, folder: Path, settings: Settings) -> int:
+    from ...agent.parts import crisis_filter
+    from ...eval.dialogues import every_figure, read_dialogues
+    from ...eval.report import Report
+
+    figures = every_figure(read_dialogues(file), crisis_filter(settings.guards))
+    return _finish(Report(dialogues=tuple(figures)), folder, f"Dialogues: {file.name}", None)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or their run.jsonl.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.html, report.md and report.json.")] = Path("eval-report"),
+    title: Annotated[str, typer.Option(help="Its heading.")] = "Warmline evaluation",
+) -> None:
+    """Put several runs of questions into one report: charts, tables, comparisons, every transcript.
+
+    Example: warmline eval report eval-runs/warmline200-agent eval-runs/warmline200-agent-no-filter
+    """
+    from ...eval.report import Report
+    from ...eval.results import read_result
+
+    raise typer.Exit(_finish(Report(runs=tuple(read_result(path) for path in runs)), out, title, None))
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    b: Annotated[Path, typer.Argument(help="Folder of another one over the same questions.")],
+    json: Json = False,
+) -> None:
+    """Compare two runs question by question: paired bootstrap, Holm's correction, effect sizes, win rates.
+
+    Example: warmline eval compare eval-runs/warmline200-tuned eval-runs/warmline200-base
+    """
+    from ...eval.report import Report, as_data, told_comparisons
+    from ...eval.results import compare as compared
+    from ...eval.results import read_result
+
+    pair = Report(runs=(read_result(a), read_result(b)))
+    compared(*pair.runs)  # tells why, where they cannot be compared
+    typer.echo(jsonlib.dumps(as_data(pair)["comparisons"], indent=2) if json else told_comparisons(pair))
+
+
+@app.command()
+def gate(
+    config: Annotated[Path, typer.Option("--config", help="TOML: report = FILE and [[threshold]] tables.")],
+) -> None:
+    """Hold a report against thresholds. Exit code 1 when one is missed or its figure was not measured.
+
+    Example: warmline eval gate --config gate.toml
+    """
+    from ...eval.gate import checks
+
+    found = checks(config)
+    for check in found:
+        typer.echo(check.told())
+    raise typer.Exit(int(not all(check.passed for check in found)))
+
+
+def _tell_left_out(wrong: tuple[str, ...]) -> None:
+    for line in wrong[:20]:
+        typer.echo(f"left out: {line}", err=True)
+    if len(wrong) > 20:
+        typer.echo(f"left out: {len(wrong) - 20} more", err=True)
+
+
+def _finish(found: Report, folder: Path, title: str, progress: Progress | None) -> int:
+    from importlib.util import find_spec
+
+    from ...eval.page import as_html
+    from ...eval.report import as_data, as_markdown, summary
+
+    folder.mkdir(parents=True, exist_ok=True)
+    made = {"title": title, "made": datetime.now(UTC).isoformat(timespec="seconds")}
+    (folder / "report.json").write_text(jsonlib.dumps(made | as_data(found), indent=1, ensure_ascii=False), "utf-8")
+    (folder / "report.md").write_text(as_markdown(found, title), "utf-8")
+    written = ["report.json", "report.md"]
+    if find_spec("plotly"):
+        (folder / "report.html").write_text(as_html(found, title), "utf-8")
+        written.insert(0, "report.html")
+    for line in summary(found):
+        typer.echo(line)
+    without = "" if find_spec("plotly") else " The HTML page needs plotly: pip install 'warmline[eval]'."
+    typer.echo(f"{folder}: {', '.join(written)}.{without}")
+    if progress and progress.failed:
+        typer.echo(f"{len(progress.failed)} calls failed, such as: {progress.failed[0]}", err=True)
+        typer.echo("The same command makes them again and pays for nothing twice.", err=True)
+        return 1
+    return 0
+
+
+class _Bar:
+    """The progress bar: calls, rate, tokens, time left; on standard error, so that output can be piped."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        self._rich = RichProgress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}  {task.fields[tokens]}  {task.fields[left]}"),
+            console=Console(stderr=True),
+        )
+        self._task = self._rich.add_task("", total=None, rate="", tokens="", left="")
+
+    def __enter__(self) -> _Bar:
+        self._rich.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rich.stop()
+
+    def tell(self, progress: Progress) -> None:
+        """Show how far it is."""
+        left = progress.seconds_left
+        unscored = f", {progress.unscored} unscored" if progress.unscored else ""
+        failed = f", {len(progress.failed)} failed" if progress.failed else ""
+        self._rich.update(
+            self._task,
+            total=progress.total,
+            completed=progress.done,
+            rate=f"{progress.rate:.1f}/s",
+            tokens=f"{progress.tokens_in:,} tokens in, {progress.tokens_out:,} out{unscored}{failed}",
+            left="" if left is None else f"{left / 60:.0f} min left" if left > 90 else f"{left:.0f} s left",
+        )

@@ -7,14 +7,14 @@ import json as jsonlib
 import re
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._options import load_settings
+from ._options import Json, load_settings
 
 if TYPE_CHECKING:
-    from ...agent.store import MarkedMessage
+    from ...agent.store import MarkedMessage, Ticket
 
 app = typer.Typer(help="The queue of a human reviewer: read, take over, write, close.", invoke_without_command=True)
 
@@ -37,6 +37,41 @@ def review(
     if not re.fullmatch(r"[\w.:+-]{1,64}", reviewer, re.ASCII):
         raise typer.BadParameter("a reviewer's name is 1 to 64 letters, digits or . : + - _, e.g. --as sam")
     raise typer.Exit(run(settings, reviewer))
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """Print the open tickets, the most urgent first: since when, how severe, about what, and who has it. No words.
+
+    Example: warmline review list --json
+    """
+    from ...agent.store import Store
+
+    with closing(Store.open(load_settings().store.resolved_url())) as store:
+        tickets = store.handoff.queue()
+    if json:
+        for ticket in tickets:
+            typer.echo(jsonlib.dumps(_row(ticket)))
+        return
+    if not tickets:
+        typer.echo("No tickets.")
+    for row in map(_row, tickets):
+        about = ", ".join(row["categories"]) or "not named"
+        typer.echo(f"{row['opened']}  {row['level']:<9} {row['state']:<9} {row['taken_by'] or '-':<12} {about}")
+        typer.echo(f"  conversation {row['session']}")
+
+
+def _row(ticket: Ticket) -> dict[str, Any]:
+    return {
+        "ticket": ticket.id,
+        "session": ticket.session_id,
+        "opened": ticket.opened.isoformat(timespec="seconds"),
+        "level": ticket.level.value,
+        "categories": [category.value for category in ticket.categories],
+        "state": ticket.state.value,
+        "taken_by": ticket.taken_by,
+        "first_seen": ticket.first_seen.isoformat(timespec="seconds") if ticket.first_seen else None,
+    }
 
 
 @app.command()

@@ -62,6 +62,9 @@ class Desk(Screen[None]):
         self._show_closed = False
         self._known: set[tuple[str, datetime, RiskLevel]] | None = None
         self._renewed = 0.0
+        self._drawn: dict[str, Content] = {}
+        """What stands where; drawing the same again would cost a whole screen at every look."""
+        self._queued: list[tuple[str | None, Content]] | None = None
         self._looking = asyncio.Lock()
 
     @property
@@ -150,6 +153,10 @@ class Desk(Screen[None]):
             Option(self._line(t, words.state(t, reviewer, now), words.ago(now - t.opened)), id=t.id)
             for t in self._tickets
         ]
+        queued = [(option.id, option.prompt) for option in options if isinstance(option.prompt, Content)]
+        if queued == self._queued:
+            return
+        self._queued = queued
         chosen = self.queue.highlighted_option
         keep = chosen.id if chosen else self._reading
         self.queue.clear_options()
@@ -176,27 +183,30 @@ class Desk(Screen[None]):
         if self.prompt.display and not mine and self.prompt.has_focus:
             self.queue.focus()
         self.prompt.display = mine
-        self.query_one("#footer", Static).update(words.KEYS_MINE if mine else words.KEYS_QUEUE)
-        about = self.query_one("#about", Static)
+        self._tell("#footer", Content(words.KEYS_MINE if mine else words.KEYS_QUEUE))
         if talk is None:
-            about.update(words.CHOOSE)
+            self._tell("#about", Content(words.CHOOSE))
             return
         ticket = talk.ticket
         now = self.review.now()
         state = words.state(ticket, self.review.reviewer, now)
         lines = f"{talk.session.country or 'country not known'} · {len(talk.turns)} messages"
         moves = ", ".join(ticket.moves[-3:]) or "nothing yet"
-        about.update(
-            Content.assemble(
-                (ticket.level.value.upper(), "bold"),
-                f" {words.names(ticket.categories)} · {state} · {lines}\n",
-                Content.styled(clean(f"protocol: {moves}"), "$quiet"),
-            )
+        told = Content.assemble(
+            (ticket.level.value.upper(), "bold"),
+            f" {words.names(ticket.categories)} · {state} · {lines}\n",
+            Content.styled(clean(f"protocol: {moves}"), "$quiet"),
         )
+        self._tell("#about", told)
         await self.transcript.show(talk)
 
     def _tell_top(self, told: str) -> None:
-        self.query_one("#top", Static).update(Content(clean(f"{self.review.reviewer}   {told}")))
+        self._tell("#top", Content(clean(f"{self.review.reviewer}   {told}")))
+
+    def _tell(self, where: str, told: Content) -> None:
+        if self._drawn.get(where) != told:
+            self._drawn[where] = told
+            self.query_one(where, Static).update(told)
 
     def _notify(self, text: str, severity: Literal["information", "warning"] = "information") -> None:
         self.app.notify(clean(text), markup=False, severity=severity, timeout=4)

@@ -1,0 +1,253 @@
+"""The report as one HTML file that needs nothing else: charts, tables, and every transcript one click away.
+
+Whatever a person, a model or a judge wrote is escaped; nothing is fetched from anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Any
+
+from ..guards.training.filter_report import published
+from .crisis import PREVALENCES
+from .journal import Answered
+from .lines import EvalError
+from .report import Report, Table, limits, method, summary, tables
+from .results import OVERALL, JudgeResult, RunResult
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
+"""Told apart by colour-blind readers too (Okabe and Ito)."""
+_STYLE = """
+:root { color-scheme: light; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1d2733; background: #fff; margin: 0 auto; max-width: 1180px;
+  padding: 0 16px 64px; overflow-wrap: break-word; }
+h1 { font-size: 1.6rem; margin: 1.2em 0 .4em; } h2 { font-size: 1.2rem; margin: 2em 0 .4em; }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .86rem; }
+th, td { text-align: left; vertical-align: top; padding: 5px 10px; border-bottom: 1px solid #dde3ea; }
+th { background: #f3f6f9; } td { font-variant-numeric: tabular-nums; min-width: 4.5em; }
+td.long { min-width: 22em; } .note { color: #52606d; font-size: .9rem; margin: .2em 0 .6em; }
+.chart { width: 100%; height: 440px; } details { border-bottom: 1px solid #dde3ea; padding: 6px 0; }
+summary { cursor: pointer; } blockquote { margin: 8px 0; padding: 6px 12px; border-left: 3px solid #0072B2;
+  white-space: pre-wrap; } blockquote.person { border-color: #8a94a0; background: #f7f9fb; }
+.tag { font-size: .78rem; background: #eef2f6; border-radius: 3px; padding: 1px 6px; margin-left: 6px; }
+@media (max-width: 600px) { body { padding: 0 10px 40px; } .chart { height: 400px; } }
+"""
+_SCRIPT = """
+const narrow = window.matchMedia("(max-width: 600px)").matches;
+for (const [id, chart] of Object.entries(CHARTS)) {
+  const font = {family: "system-ui, sans-serif", size: narrow ? 11 : 13};
+  const layout = Object.assign({margin: {t: 16, r: 12, b: 60, l: narrow ? 44 : 60}, font, 
+    legend: {orientation: "h", y: -0.18, yanchor: "top"}}, chart.layout);
+  Plotly.newPlot(id, chart.data, layout, {displaylogo: false, responsive: true, displayModeBar: !narrow});
+}
+function openTarget() {
+  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (target && target.tagName === "DETAILS") { target.open = true; target.scrollIntoView(); }
+}
+addEventListener("hashchange", openTarget); openTarget();
+"""
+
+
+def as_html(report: Report, title: str) -> str:
+    """The whole page.
+
+    Raises:
+        EvalError: plotly is not installed.
+    """
+    try:
+        from plotly.offline import get_plotlyjs  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise EvalError("the HTML report needs plotly: pip install 'warmline[eval]'") from None
+    charts = dict(_charts(report))
+    body = [f"<h1>{escape(title)}</h1>", *(f"<p>{escape(line)}</p>" for line in summary(report))]
+    for name, (heading, _) in charts.items():
+        body.append(
+            f"<h2>{escape(heading)}</h2><div class='chart' id='{name}' role='img' aria-label='{escape(heading)}'></div>"
+        )
+    anchors = _anchors(report)
+    body += [_table(one, anchors.get(one.title, {})) for one in tables(report)]
+    if report.crisis:
+        body.append("<h2>Published figures, on their own sets</h2>" + _markdown_table(published()))
+    for heading, lines in (("Method", method(report)), ("Limits", limits(report))):
+        body.append(f"<h2>{heading}</h2><ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>")
+    for number, run in enumerate(report.runs):
+        body.append(f"<h2>Transcripts of {escape(run.name)}</h2>")
+        body += [_transcript(report, run, number, answer) for answer in run.answers.values()]
+    drawn = json.dumps({name: chart for name, (_, chart) in charts.items()}).replace("<", "\\u003c")
+    library = f"<script>{get_plotlyjs()}</script>" if charts else ""
+    script = f"<script>const CHARTS = {drawn};{_SCRIPT if charts else _SCRIPT[_SCRIPT.index('function') :]}</script>"
+    return (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; style-src 'unsafe-inline'; "
+        "script-src 'unsafe-inline'; img-src data: blob:\">"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>{''.join(body)}{library}{script}</body></html>"
+    )
+
+
+# -- charts ------------------------------------------------------------------------------------------------------------
+
+
+def _charts(report: Report) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
+    scored = [(run, judge) for run in report.runs for judge in run.judges if judge.scores]
+    several = len({judge.name for _, judge in scored}) > 1
+    names = [f"{run.name}, {judge.name}" if several else run.name for run, judge in scored]
+    ids = report.rubrics.ids
+    labels = [report.name(id).replace(" & ", " &<br>") for id in ids]
+    if scored:
+        yield "radar", ("Rubrics at a glance", _radar(scored, names, ids, labels))
+        yield "bars", ("Means with 95 % intervals", _bars(scored, names, (*ids, OVERALL), [*labels, "Overall"]))
+        rows = [f"{run.name}<br>{judge.name}" for run, judge in scored]
+        values = [[judge.by_rubric[id].value for id in (*ids, OVERALL)] for _, judge in scored]
+        yield "heat", ("System and judge by rubric", _heat(values, [*labels, "Overall"], rows, 1, 10, ".1f"))
+    if report.crisis:
+        for number, s in enumerate(report.crisis.systems):
+            b = s.binary
+            counts = [[b.hits, b.misses], [b.alarms, b.calm]]
+            heat = _heat(counts, ["heard as a crisis", "left alone"], ["a crisis", "none"], 0, None, "d")
+            yield f"confusion{number}", (f"Confusion of {s.name}", heat)
+        yield "ppv", ("How often an alarm would be right", _ppv(report))
+
+
+def _radar(
+    scored: Sequence[tuple[RunResult, JudgeResult]], names: list[str], ids: Sequence[str], labels: list[str]
+) -> Any:
+    data = [
+        {
+            "type": "scatterpolar",
+            "name": name,
+            "r": [judge.by_rubric[id].value for id in (*ids, ids[0])],
+            "theta": [*labels, labels[0]],
+            "line": {"color": COLOURS[i % len(COLOURS)]},
+            "marker": {"symbol": i},
+        }
+        for i, ((_, judge), name) in enumerate(zip(scored, names, strict=True))
+    ]
+    polar = {"radialaxis": {"range": [0, 10], "tickvals": [2, 4, 6, 8, 10]}}
+    return {
+        "data": data,
+        "layout": {"polar": polar, "margin": {"t": 40, "r": 70, "b": 40, "l": 70}, "showlegend": True},
+    }
+
+
+def _bars(
+    scored: Sequence[tuple[RunResult, JudgeResult]], names: list[str], ids: Sequence[str], labels: list[str]
+) -> Any:
+    data = []
+    for i, ((_, judge), name) in enumerate(zip(scored, names, strict=True)):
+        found = [judge.by_rubric[id] for id in ids]
+        up, down = [e.high - e.value for e in found], [e.value - e.low for e in found]
+        data.append(
+            {
+                "type": "bar",
+                "name": name,
+                "x": labels,
+                "y": [e.value for e in found],
+                "error_y": {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1},
+                "marker": {"color": COLOURS[i % len(COLOURS)]},
+            }
+        )
+    y = {"range": [1, 10], "title": {"text": "score, 1 to 10"}}
+    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom"}
+    layout = {"barmode": "group", "yaxis": y, "xaxis": {"tickangle": -40}, "legend": legend}
+    return {"data": data, "layout": layout | {"showlegend": True, "margin": {"t": 60, "r": 12, "b": 130, "l": 44}}}
+
+
+def _heat(z: Any, x: list[str], y: list[str], low: float, high: float | None, form: str) -> Any:
+    one = {
+        "type": "heatmap",
+        "z": z,
+        "x": x,
+        "y": y,
+        "zmin": low,
+        "colorscale": [[0, "#f3f6f9"], [1, "#0072B2"]],
+        "texttemplate": "%{z:" + form + "}",
+        "showscale": False,
+    }
+    layout = {"yaxis": {"automargin": True, "autorange": "reversed"}, "xaxis": {"tickangle": -40, "automargin": True}}
+    return {"data": [one | ({"zmax": high} if high is not None else {})], "layout": layout}
+
+
+def _ppv(report: Report) -> Any:
+    assert report.crisis
+    grid = [10 ** (-3 + 0.05 * step) for step in range(47)]  # 0.1 % to 20 %
+    data = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": s.name,
+            "x": [100 * p for p in grid],
+            "y": [s.ppv_at(p) for p in grid],
+            "line": {"color": COLOURS[i % len(COLOURS)], "dash": ("solid", "dash", "dot", "dashdot")[i % 4]},
+        }
+        for i, s in enumerate(report.crisis.systems)
+    ]
+    ticks = [100 * p for p in PREVALENCES]
+    x = {"type": "log", "title": {"text": "share of crises among the messages, %"}, "tickvals": ticks}
+    y = {"range": [0, 1], "title": {"text": "share of right alarms"}}
+    return {"data": data, "layout": {"xaxis": x, "yaxis": y, "showlegend": True}}
+
+
+# -- tables and transcripts --------------------------------------------------------------------------------------------
+
+
+def _anchors(report: Report) -> dict[str, dict[str, str]]:
+    """By the title of a table, where its rows lead."""
+    return {
+        f"Lowest answers of {run.name}": {id: _anchor(number, id) for id in run.answers}
+        for number, run in enumerate(report.runs)
+    }
+
+
+def _anchor(run: int, id: str) -> str:
+    return f"t{run}-{id}"
+
+
+def _table(one: Table, anchors: dict[str, str]) -> str:
+    note = f"<p class='note'>{escape(one.note)}</p>" if one.note else ""
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in one.head)
+    rows = []
+    for row in one.rows:
+        first = escape(str(row[0]))
+        if target := anchors.get(str(row[0])):
+            first = f"<a href='#{escape(target)}'>{first}</a>"
+        cells = [first, *(escape(str(cell)) for cell in row[1:])]
+        marked = (f"<td{' class=long' if len(cell) > 70 else ''}>{cell}</td>" for cell in cells)
+        rows.append(f"<tr>{''.join(marked)}</tr>")
+    body = f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    return f"<h2>{escape(one.title)}</h2>{note}{body}"
+
+
+def _markdown_table(text: str) -> str:
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines()]
+    return _table(Table("", rows[0], rows[2:]), {}).replace("<h2></h2>", "")
+
+
+def _transcript(report: Report, run: RunResult, number: int, answer: Answered) -> str:
+    tags = [
+        answer.topic,
+        "crisis protocol" if answer.route == "crisis" else "",
+        "meant as a crisis" if answer.crisis else "",
+    ]
+    tagged = "".join(f"<span class='tag'>{escape(tag)}</span>" for tag in tags if tag)
+    judged = []
+    for judge in run.judges:
+        if (scores := judge.scores.get(answer.id)) is None:
+            judged.append(f"<p class='note'>{escape(judge.name)}: unscored</p>")
+            continue
+        reasons = judge.reasons[answer.id]
+        rows = [[report.name(id), f"{scores[id]:g}", reasons.get(id, "")] for id in report.rubrics.ids]
+        whole = f"<blockquote>{escape(reasons[''])}</blockquote>" if reasons.get("") else ""
+        head = ("rubric", "score", "reason")
+        judged.append(
+            _table(Table(f"{judge.name}: {scores[OVERALL]:.1f}", head, rows), {}).replace("h2>", "h4>") + whole
+        )
+    short = escape(" ".join(answer.question.split())[:90])
+    return (
+        f"<details id='{escape(_anchor(number, answer.id))}'><summary>{escape(answer.id)} {short}{tagged}</summary>"
+        f"<blockquote class='person'>{escape(answer.question)}</blockquote>"
+        f"<blockquote>{escape(answer.text)}</blockquote>"
+        f"{''.join(judged)}</details>"
+    )

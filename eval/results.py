@@ -1,0 +1,232 @@
+"""What a run says: means with intervals for each judge and rubric, what was unscored, and the worst answers.
+
+A result of a judge is never mixed with that of another one, and an unscored answer is in no mean.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+
+from .journal import Answered, Header, Judged, read_run
+from .lines import EvalError
+from .rubrics import Rubrics, shipped_rubrics
+from .statistics import Difference, Estimate, holm, krippendorff_alpha, mean_interval, paired_difference, weighted_kappa
+
+OVERALL = "overall"
+"""The mean of an answer's rubrics."""
+
+
+@dataclass(frozen=True)
+class JudgeResult:
+    """What one judge says about one run."""
+
+    judge: str
+    mode: str
+    self_judged: bool
+    """The judge is the model that answered: read with care."""
+    judgements: int
+    unscored: int
+    problems: Mapping[str, int]
+    """Why judgements are unscored, and how often."""
+    by_rubric: Mapping[str, Estimate]
+    """By rubric id, and ``overall``."""
+    consistency: float
+    """Krippendorff's alpha of its repeats over all rubrics; NaN without repeats."""
+    scores: Mapping[str, Mapping[str, float]]
+    """By question id, by rubric id and ``overall``; the mean of the repeats."""
+    reasons: Mapping[str, Mapping[str, str]]
+    """By question id, of its first judgement with scores."""
+
+    @property
+    def name(self) -> str:
+        """Judge and mode."""
+        return f"{self.judge} ({self.mode})"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Everything in the log of a run."""
+
+    path: Path
+    header: Header
+    answers: Mapping[str, Answered]
+    judges: tuple[JudgeResult, ...]
+
+    @property
+    def name(self) -> str:
+        """As reports call it."""
+        return self.header.system
+
+    @property
+    def routed(self) -> frozenset[str]:
+        """Questions that the crisis protocol answered."""
+        return frozenset(id for id, answer in self.answers.items() if answer.route == "crisis")
+
+
+def read_result(path: Path, rubrics: Rubrics | None = None) -> RunResult:
+    """The results of a run's log, or of ``run.jsonl`` in a folder.
+
+    Raises:
+        EvalError: see ``read_run``; or it holds no answers.
+    """
+    rubrics = rubrics or shipped_rubrics()
+    path = path / "run.jsonl" if path.is_dir() else path
+    header: Header | None = None
+    answers: dict[str, Answered] = {}
+    judged: dict[tuple[str, str], list[Judged]] = defaultdict(list)
+    for line in read_run(path):
+        match line:
+            case Header():
+                header = line
+            case Answered():
+                answers[line.id] = line
+            case Judged():
+                judged[line.judge, line.mode].append(line)
+            case _:
+                pass
+    if header is None or not answers:
+        raise EvalError(f"{path}: holds no answers")
+    judges = tuple(_judge(key, made, header, rubrics) for key, made in sorted(judged.items()))
+    return RunResult(path, header, answers, judges)
+
+
+def _judge(key: tuple[str, str], made: Sequence[Judged], header: Header, rubrics: Rubrics) -> JudgeResult:
+    name, mode = key
+    by_id: dict[str, list[Judged]] = defaultdict(list)
+    problems: dict[str, int] = defaultdict(int)
+    for one in made:
+        if one.scores is None:
+            problems[one.problem] += 1
+        else:
+            by_id[one.id].append(one)
+    scores: dict[str, Mapping[str, float]] = {}
+    for id, ones in by_id.items():
+        each = {rubric: fmean(one.scores[rubric] for one in ones if one.scores) for rubric in rubrics.ids}
+        scores[id] = each | {OVERALL: fmean(each.values())}
+    return JudgeResult(
+        name,
+        mode,
+        _same_model(name, header.model),
+        len(made),
+        sum(problems.values()),
+        dict(problems),
+        {rubric: mean_interval([each[rubric] for each in scores.values()]) for rubric in (*rubrics.ids, OVERALL)},
+        _consistency(by_id, rubrics),
+        scores,
+        {id: ones[0].reasons for id, ones in by_id.items()},
+    )
+
+
+def _same_model(judge: str, model: str) -> bool:
+    """Whether they are one model, wherever it is served."""
+    return judge.rpartition("@")[0].casefold() == (model.rpartition("@")[0] or model).casefold()
+
+
+def _consistency(by_id: Mapping[str, Sequence[Judged]], rubrics: Rubrics) -> float:
+    repeats = sorted({one.repeat for ones in by_id.values() for one in ones})
+    if len(repeats) < 2:
+        return float("nan")
+    table = np.full((len(repeats), len(by_id) * len(rubrics.ids)), np.nan)
+    for column, ones in enumerate(by_id.values()):
+        for one in ones:
+            for offset, rubric in enumerate(rubrics.ids):
+                table[repeats.index(one.repeat), column * len(rubrics.ids) + offset] = (one.scores or {})[rubric]
+    return krippendorff_alpha(table)
+
+
+def worst(judge: JudgeResult, how_many: int = 10) -> list[str]:
+    """Ids of the answers with the lowest overall score, the worst first."""
+    return sorted(judge.scores, key=lambda id: (judge.scores[id][OVERALL], id))[:how_many]
+
+
+def without(judge: JudgeResult, ids: Iterable[str]) -> Mapping[str, Estimate]:
+    """The means of ``judge`` over the other questions, e.g. those that the protocol did not answer."""
+    left = set(judge.scores) - set(ids)
+    rubrics = judge.by_rubric
+    return {rubric: mean_interval([judge.scores[id][rubric] for id in sorted(left)]) for rubric in rubrics}
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two judges of one run agree."""
+
+    a: str
+    b: str
+    alpha: Mapping[str, float]
+    """Krippendorff's, ordinal, by rubric."""
+    kappa: Mapping[str, float]
+    """Quadratic-weighted, by rubric."""
+    n: int
+
+
+def agreement(run: RunResult, rubrics: Rubrics | None = None) -> list[Agreement]:
+    """Every pair of judges, on the answers that both have scored."""
+    ids = (rubrics or shipped_rubrics()).ids
+    made = []
+    for i, a in enumerate(run.judges):
+        for b in run.judges[i + 1 :]:
+            common = sorted(set(a.scores) & set(b.scores))
+            pairs = {r: ([a.scores[q][r] for q in common], [b.scores[q][r] for q in common]) for r in ids}
+            made.append(
+                Agreement(
+                    a.name,
+                    b.name,
+                    {r: krippendorff_alpha(np.array(pair)) for r, pair in pairs.items()} if common else {},
+                    {r: weighted_kappa(*pair) for r, pair in pairs.items()} if common else {},
+                    len(common),
+                )
+            )
+    return made
+
+
+@dataclass(frozen=True)
+class RubricDifference:
+    """Two runs on one rubric, as one judge sees them."""
+
+    rubric: str
+    difference: Difference
+    p_holm: float
+    """Corrected for the number of rubrics."""
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """Two runs over the same questions, by one judge."""
+
+    a: str
+    b: str
+    judge: str
+    n: int
+    left_out: int
+    """Questions that only one of the two has scores for."""
+    rows: tuple[RubricDifference, ...]
+
+
+def compare(a: RunResult, b: RunResult) -> list[RunComparison]:
+    """Both runs, question by question, for every judge that judged both in the same mode.
+
+    Raises:
+        EvalError: they have other questions, or no judge in common.
+    """
+    if a.header.checksum != b.header.checksum:
+        raise EvalError(f"{a.path} and {b.path} are over other questions ({a.header.bench}, {b.header.bench})")
+    ours, theirs = {judge.name: judge for judge in a.judges}, {judge.name: judge for judge in b.judges}
+    if not (common := [name for name in ours if name in theirs]):
+        raise EvalError(f"{a.path} and {b.path} have no judge in common; run them with the same --judge and --mode")
+    made = []
+    for name in common:
+        x, y = ours[name].scores, theirs[name].scores
+        ids = sorted(set(x) & set(y))
+        found = {r: paired_difference([x[q][r] for q in ids], [y[q][r] for q in ids]) for r in ours[name].by_rubric}
+        # The mean of the rubrics is what is asked first; the rubrics are then corrected for being several.
+        rubrics = [r for r in found if r != OVERALL]
+        corrected = dict(zip(rubrics, holm([found[r].p for r in rubrics]), strict=True))
+        rows = tuple(RubricDifference(r, d, corrected.get(r, d.p)) for r, d in found.items())
+        made.append(RunComparison(a.name, b.name, name, len(ids), len(set(x) ^ set(y)), rows))
+    return made
