@@ -44,7 +44,7 @@ fuzz: $(STAMP)  ## fuzz the guards for SECONDS=180 (atheris, in an environment o
 	build/fuzz/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt "atheris>=2.3" -e .
 	mkdir -p build/fuzz/found
 	cd build/fuzz/found && OMP_NUM_THREADS=1 ../bin/python ../../../tests/fuzz/guards.py \
-	  -max_total_time=$(or $(SECONDS),180) -timeout=10 -rss_limit_mb=3000 -max_len=2000
+	  -max_total_time=$(or $(SECONDS),180) -timeout=30 -rss_limit_mb=3000 -max_len=2000
 
 test-guardrails: $(STAMP)  ## test the guardrails-ai validators (in an environment of its own: it brings 100 packages)
 	test -x build/guardrails/bin/python || $(PYTHON) -m venv build/guardrails

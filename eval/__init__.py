@@ -1,1 +1,1 @@
-"""Measurements. So far ``speed`` and the self-check of the ``protocol``; benches and judges have their own issue."""
+"""Measures: benches, judges with rubrics, statistics, reports; the speed of the parts and the protocol's self-check."""

@@ -25,10 +25,12 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #1d2733; background: #fff; m
   padding: 0 16px 64px; overflow-wrap: break-word; }
 h1 { font-size: 1.6rem; margin: 1.2em 0 .4em; } h2 { font-size: 1.2rem; margin: 2em 0 .4em; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .86rem; }
-th, td { text-align: left; vertical-align: top; padding: 5px 10px; border-bottom: 1px solid #dde3ea; }
+th, td { text-align: left; overflow-wrap: normal;
+  vertical-align: top; padding: 5px 10px; border-bottom: 1px solid #dde3ea; }
 th { background: #f3f6f9; } td { font-variant-numeric: tabular-nums; min-width: 4.5em; }
 td.long { min-width: 22em; } .note { color: #52606d; font-size: .9rem; margin: .2em 0 .6em; }
-.chart { width: 100%; height: 440px; } details { border-bottom: 1px solid #dde3ea; padding: 6px 0; }
+.chart { width: 100%; height: 440px; } .chart.small { height: 230px; max-width: 560px; }
+details { border-bottom: 1px solid #dde3ea; padding: 6px 0; }
 summary { cursor: pointer; } blockquote { margin: 8px 0; padding: 6px 12px; border-left: 3px solid #0072B2;
   white-space: pre-wrap; } blockquote.person { border-color: #8a94a0; background: #f7f9fb; }
 .tag { font-size: .78rem; background: #eef2f6; border-radius: 3px; padding: 1px 6px; margin-left: 6px; }
@@ -40,7 +42,7 @@ for (const [id, chart] of Object.entries(CHARTS)) {
   const font = {family: "system-ui, sans-serif", size: narrow ? 11 : 13};
   const layout = Object.assign({margin: {t: 16, r: 12, b: 60, l: narrow ? 44 : 60}, font, 
     legend: {orientation: "h", y: -0.18, yanchor: "top"}}, chart.layout);
-  Plotly.newPlot(id, chart.data, layout, {displaylogo: false, responsive: true, displayModeBar: !narrow});
+  Plotly.newPlot(id, chart.data, layout, {displaylogo: false, responsive: true, displayModeBar: false});
 }
 function openTarget() {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
@@ -63,9 +65,9 @@ def as_html(report: Report, title: str) -> str:
     charts = dict(_charts(report))
     body = [f"<h1>{escape(title)}</h1>", *(f"<p>{escape(line)}</p>" for line in summary(report))]
     for name, (heading, _) in charts.items():
-        body.append(
-            f"<h2>{escape(heading)}</h2><div class='chart' id='{name}' role='img' aria-label='{escape(heading)}'></div>"
-        )
+        kind = "chart small" if name.startswith("confusion") else "chart"
+        place = f"<div class='{kind}' id='{name}' role='img' aria-label='{escape(heading)}'></div>"
+        body.append(f"<h2>{escape(heading)}</h2>{place}")
     anchors = _anchors(report)
     body += [_table(one, anchors.get(one.title, {})) for one in tables(report)]
     if report.crisis:
@@ -93,15 +95,16 @@ def as_html(report: Report, title: str) -> str:
 def _charts(report: Report) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
     scored = [(run, judge) for run in report.runs for judge in run.judges if judge.scores]
     several = len({judge.name for _, judge in scored}) > 1
-    names = [f"{run.name}, {judge.name}" if several else run.name for run, judge in scored]
+    names = [_short_name(run, judge if several else None) for run, judge in scored]
     ids = report.rubrics.ids
-    labels = [report.name(id).replace(" & ", " &<br>") for id in ids]
+    labels = [report.name(id).replace(" & ", " &<br>").replace("-", "-<br>", 1) for id in ids]
     if scored:
         yield "radar", ("Rubrics at a glance", _radar(scored, names, ids, labels))
         yield "bars", ("Means with 95 % intervals", _bars(scored, names, (*ids, OVERALL), [*labels, "Overall"]))
-        rows = [f"{run.name}<br>{judge.name}" for run, judge in scored]
-        values = [[judge.by_rubric[id].value for id in (*ids, OVERALL)] for _, judge in scored]
-        yield "heat", ("System and judge by rubric", _heat(values, [*labels, "Overall"], rows, 1, 10, ".1f"))
+        rubrics = [report.name(id) for id in (*ids, OVERALL)]
+        values = [[judge.by_rubric[id].value for _, judge in scored] for id in (*ids, OVERALL)]
+        columns = [name.replace(", ", "<br>") for name in names]
+        yield "heat", ("Rubric by system and judge", _heat(values, columns, rubrics, 1, 10, ".1f"))
     if report.crisis:
         for number, s in enumerate(report.crisis.systems):
             b = s.binary
@@ -109,6 +112,12 @@ def _charts(report: Report) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
             heat = _heat(counts, ["heard as a crisis", "left alone"], ["a crisis", "none"], 0, None, "d")
             yield f"confusion{number}", (f"Confusion of {s.name}", heat)
         yield "ppv", ("How often an alarm would be right", _ppv(report))
+
+
+def _short_name(run: RunResult, judge: JudgeResult | None) -> str:
+    """For legends, where the whole name has no room; the tables have it."""
+    system = run.name.removeprefix("answers of ").partition("@")[0].rpartition("/")[2]
+    return f"{system}, {judge.judge.partition('@')[0].rpartition('/')[2]} ({judge.mode})" if judge else system
 
 
 def _radar(
@@ -128,7 +137,7 @@ def _radar(
     polar = {"radialaxis": {"range": [0, 10], "tickvals": [2, 4, 6, 8, 10]}}
     return {
         "data": data,
-        "layout": {"polar": polar, "margin": {"t": 40, "r": 70, "b": 40, "l": 70}, "showlegend": True},
+        "layout": {"polar": polar, "margin": {"t": 50, "r": 80, "b": 40, "l": 80}, "showlegend": True},
     }
 
 
@@ -166,7 +175,8 @@ def _heat(z: Any, x: list[str], y: list[str], low: float, high: float | None, fo
         "texttemplate": "%{z:" + form + "}",
         "showscale": False,
     }
-    layout = {"yaxis": {"automargin": True, "autorange": "reversed"}, "xaxis": {"tickangle": -40, "automargin": True}}
+    tilt = {"tickangle": -40} if len(x) > 2 else {}
+    layout = {"yaxis": {"automargin": True, "autorange": "reversed"}, "xaxis": {"automargin": True} | tilt}
     return {"data": [one | ({"zmax": high} if high is not None else {})], "layout": layout}
 
 

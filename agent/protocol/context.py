@@ -79,20 +79,17 @@ def in_answer(verdict: Verdict, text: str, progress: Progress, playbooks: Playbo
     The open protocol takes its own answers in by itself.
     """
     pending = progress.pending
+    topic = playbooks.topics.get(pending or "")
+    neglect = verdict.level > RiskLevel.NONE and set(verdict.categories) == {Category.NEGLECT}
+    asked = topic is not None and topic.danger is not None and not (progress.open or verdict.crisis or verdict.error)
+    if not (neglect or asked):  # most messages: nothing to read
+        return verdict
     heard = read(text, pending, Verdict(level=RiskLevel.NONE), playbooks)
-    if "refusal" in heard.acts and verdict.level > RiskLevel.NONE and set(verdict.categories) == {Category.NEGLECT}:
+    if neglect and "refusal" in heard.acts:
         return verdict.model_copy(
             update={"level": RiskLevel.NONE, "categories": (), "evidence": (), "reason": "It refuses to answer."}
         )
-    topic = playbooks.topics.get(pending or "")
-    if (
-        progress.open
-        or verdict.crisis
-        or verdict.error
-        or topic is None
-        or topic.danger is None
-        or heard.answer is not topic.danger
-    ):
+    if topic is None or not asked or heard.answer is not topic.danger:
         return verdict
     about = topic.about or next(iter(verdict.categories), None)
     return verdict.model_copy(

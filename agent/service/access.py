@@ -102,17 +102,13 @@ class Keyring:
 def needs(*scopes: Scope) -> Callable[..., Awaitable[ApiKey]]:
     """A dependency: the key of the request, which must have one of ``scopes``."""
 
-    async def check(
-        request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
-    ) -> ApiKey:
+    async def check(request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> ApiKey:
         from .shared import shared
 
         service = shared(request)
         key = await service.keyring.find(sent.credentials) if sent else None
         if key is None:
-            raise Refused(
-                401, "invalid_api_key", "this needs a valid API key", headers={"WWW-Authenticate": "Bearer"}
-            )
+            raise Refused(401, "invalid_api_key", "this needs a valid API key", headers={"WWW-Authenticate": "Bearer"})
         request.scope["warmline.key"] = key.id
         settings = service.settings.service
         visitor = key.expires is not None

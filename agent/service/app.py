@@ -18,7 +18,7 @@ from ..model import build_model
 from ..settings import Settings
 from ..store import StoreError, TicketMoved, UnknownSession
 from ..support import SupportAgent
-from . import completions, desk, sessions
+from . import completions, desk, sessions, webchat
 from .access import EvalKey, Keyring, RateLimit
 from .border import Border
 from .drain import Drain, StoppableModel
@@ -75,6 +75,8 @@ def create_app(settings: Settings | None = None, **parts: Any) -> FastAPI:
     )
     for router in (completions.router, sessions.router, desk.router):
         app.include_router(router)
+    if settings.service.web_chat:
+        app.include_router(webchat.router)
     app.get("/healthz", tags=["operation"])(alive)
     app.get("/readyz", tags=["operation"])(ready)
     app.get("/metrics", tags=["operation"], response_class=PlainTextResponse)(numbers)

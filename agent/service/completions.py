@@ -79,7 +79,7 @@ class ChatRequest(BaseModel):
     model: str = MODEL
     stream: bool | None = False
     n: int | None = None
-    user: str | None = Field(default=None, max_length=512, description="Names a session of this key; made at first use.")
+    user: str | None = Field(default=None, max_length=512, description="Names a session of your key; made at first use")
 
 
 @router.get("/models")
@@ -100,7 +100,7 @@ async def model(key: ChatKey, name: str) -> dict[str, Any]:
     "/chat/completions",
     responses={
         200: {
-            "description": "OpenAI's object or chunks, with the field `warmline`: verdict, level, route, card, session.",
+            "description": "OpenAI's object or chunks, with a field `warmline`: verdict, level, route, card, session.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         }
     },

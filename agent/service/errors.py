@@ -18,7 +18,13 @@ class Refused(Exception):
     """A request that gets no answer of the agent."""
 
     def __init__(
-        self, status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None, param: str | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        param: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.param = status, code, message, param
@@ -64,7 +70,10 @@ def unknown(what: str) -> Refused:
 def busy() -> Refused:
     """A turn of this conversation is running."""
     return Refused(
-        409, "turn_running", "the last message of this conversation is still being answered", headers={"Retry-After": "1"}
+        409,
+        "turn_running",
+        "the last message of this conversation is still being answered",
+        headers={"Retry-After": "1"},
     )
 
 

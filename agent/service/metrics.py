@@ -22,7 +22,10 @@ class Metrics:
         self.turns = Counter("warmline_turns", "Turns answered, by way.", ["route"], registry=registry)
         self.holds = Counter("warmline_holds", "Turns that a failure led to the safe reply.", registry=registry)
         self.replaced = Counter(
-            "warmline_replaced_sentences", "Model words that were never shown, by problem.", ["problem"], registry=registry
+            "warmline_replaced_sentences",
+            "Model words never shown, by problem.",
+            ["problem"],
+            registry=registry,
         )
         self.guard_errors = Counter("warmline_guard_errors", "Checks that could not judge.", registry=registry)
         self.failed = Counter("warmline_failed_turns", "Turns that could not be stored or run.", registry=registry)

@@ -124,7 +124,7 @@ EVENTS: dict[int | str, dict[str, Any]] = {
         "content": {
             "text/event-stream": {
                 "schema": {"type": "string"},
-                "example": 'event: sentence\ndata: {"type":"sentence","turn_id":"5f…","text":"That sounds heavy. "}\n\n',
+                "example": 'event: sentence\ndata: {"type":"sentence","turn_id":"5f…","text":"I hear you. "}\n\n',
             }
         },
     }
@@ -356,6 +356,4 @@ def _turn_out(turn: TurnRecord, verdict: Verdict | None) -> TurnOut:
 
 
 def _human_out(message: HumanMessage) -> HumanOut:
-    return HumanOut(
-        id=message.id, kind=message.kind.value, text=message.text, after=message.after, time=message.time
-    )
+    return HumanOut(id=message.id, kind=message.kind.value, text=message.text, after=message.after, time=message.time)

@@ -53,9 +53,7 @@ class Shared:
         if await asyncio.to_thread(self.store.keys.owner, session_id) != key.id:
             raise unknown("session")
 
-    def held_turn(
-        self, error: StoreError, said: Sequence[Utterance], country: str | None, key: ApiKey
-    ) -> RunningTurn:
+    def held_turn(self, error: StoreError, said: Sequence[Utterance], country: str | None, key: ApiKey) -> RunningTurn:
         """The turn of a message that cannot be stored, because the store fails: a person in danger gets the lines,
         everyone else the safe reply, and no model is asked."""
         log.error("a message cannot be stored: %s", error)

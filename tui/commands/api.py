@@ -12,7 +12,9 @@ from ._options import load_settings
 
 def api(
     host: Annotated[str | None, typer.Option(help="Address to listen on, e.g. 0.0.0.0.", show_default=False)] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on, e.g. 8080.", min=0, max=65535, show_default=False)] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on, e.g. 8080.", min=0, max=65535, show_default=False)
+    ] = None,
     web_chat: Annotated[
         bool | None, typer.Option("--web-chat/--no-web-chat", help="Serve the web chat at /chat.", show_default=False)
     ] = None,

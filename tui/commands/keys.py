@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json as jsonlib
 from contextlib import closing
-from typing import Annotated, Literal
+from enum import StrEnum
+from typing import Annotated
 
 import typer
 
 from ._options import Json, load_settings
 
-ScopeName = Literal["chat", "review", "admin", "eval"]
+
+class ScopeName(StrEnum):
+    """What a key may do, as the command line takes it: typer knows no list of literals."""
+
+    CHAT = "chat"
+    REVIEW = "review"
+    ADMIN = "admin"
+    EVAL = "eval"
+
 
 app = typer.Typer(help="Make, list and revoke API keys of the service.", no_args_is_help=True)
 

@@ -17,7 +17,9 @@ from warmline.agent.parts import crisis_filter
 from warmline.agent.service.app import create_app
 from warmline.agent.service.server import Server, server
 from warmline.agent.service.shared import Shared
+from warmline.agent.settings import GuardSettings
 from warmline.agent.store import Scope
+from warmline.agent.voice import Voices
 from warmline.guards.filter import CrisisFilter
 from warmline.guards.hotlines import Directory
 
@@ -42,13 +44,19 @@ class Running:
 
     def client(self, key: str | None = None) -> httpx.AsyncClient:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=300)
 
 
 @cache
 def the_filter() -> CrisisFilter:
-    """The shipped filter, loaded once for all tests."""
-    return crisis_filter(Settings().guards)
+    """The shipped filter without its encoder, loaded once: what the service does hangs on no model's score."""
+    return crisis_filter(GuardSettings(encoder="off"))
+
+
+@cache
+def the_voices() -> Voices:
+    """The shipped words, read once for all tests."""
+    return Voices()
 
 
 @cache
@@ -66,6 +74,13 @@ async def running(path: Path, *replies: str, **options: Any) -> AsyncIterator[Ru
     model = options.pop("model", None) or ScriptedModel(replies=list(replies))
     shared_parts = {"crisis_filter": the_filter(), "directory": the_directory()} | options
     app = create_app(settings, model=model, store=store, **shared_parts)
+    agent = app.state.shared.agent
+    agent._voices = the_voices()
+
+    async def prepare_only() -> None:  # what else is loaded at the start is loaded and tested elsewhere
+        await asyncio.to_thread(agent.prepare)
+
+    agent.warm_up = prepare_only
     listening = server(app, host="127.0.0.1", port=0)
     task = asyncio.create_task(listening._serve())
     while not listening.started:

@@ -11,9 +11,8 @@ from langchain_openai import ChatOpenAI
 from openai import AsyncOpenAI
 from pydantic import SecretStr
 
-from warmline.guards import OutputGuard
-
 from tests.agent.service.running import REPLY, Running, Start
+from warmline.guards import OutputGuard
 
 ORDINARY = "I've been so anxious about work that I can't sleep"
 CRISIS = "i don't want to be here anymore, i have the pills next to me"
@@ -105,7 +104,7 @@ async def test_the_lines_stand_in_the_text_for_clients_that_draw_no_card(start: 
     assert "988" in completion.choices[0].message.content
 
 
-# -- a conversation without a session is judged from all that is sent ---------------------------------------------------
+# -- a conversation without a session is judged from all that is sent --------------------------------------------------
 
 HIDDEN: list[list[Any]] = [
     [user(CRISIS), user("so anyway, what should i cook tonight")],
@@ -184,7 +183,7 @@ async def test_a_guard_that_breaks_shows_none_of_the_model(start: Start) -> None
     assert completion.choices[0].message.content
 
 
-# -- with a session it is stored ----------------------------------------------------------------------------------------
+# -- with a session it is stored ---------------------------------------------------------------------------------------
 
 
 async def test_the_user_field_names_a_session_that_is_kept(start: Start) -> None:
@@ -200,7 +199,7 @@ async def test_the_user_field_names_a_session_that_is_kept(start: Start) -> None
 async def test_the_name_of_a_user_is_not_stored(start: Start, tmp_path: Path) -> None:
     service: Running = await start(REPLY)
     await ask(service, user("my week was long"), user="ann@example.org")
-    assert not any(b"ann@example.org" in file.read_bytes() for file in tmp_path.glob("w.db*"))
+    assert not any(b"ann@example.org" in file.read_bytes() for file in tmp_path.glob("w.db*"))  # noqa: ASYNC240
 
 
 async def test_two_keys_with_the_same_user_have_two_sessions(start: Start) -> None:

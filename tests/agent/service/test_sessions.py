@@ -9,11 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.agent.service.running import REPLY, Running, Start
 from warmline.agent import ScriptedModel
 from warmline.agent.events import EVENT, Event
 from warmline.agent.store import Scope
-
-from tests.agent.service.running import REPLY, Running, Start
 
 ORDINARY = "I've been so anxious about work that I can't sleep"
 CRISIS = "i don't want to be here anymore, i have the pills next to me"
