@@ -1,8 +1,8 @@
 """The crisis filter: one verdict for a message in its conversation.
 
-The lexicon alone decides where no encoder is given; an encoder can raise a verdict and never lower it; a second
-opinion, where there is one, is asked only about what the two are unsure of. ``screen`` never raises: what could not be
-judged is a verdict with ``error`` set, which never means "allow".
+The lexicon alone decides where no encoder is given. An encoder can raise a verdict, and lowers one only from elevated to
+concern, where it is nearly sure. A second opinion, where there is one, is asked about what the two are unsure of.
+``screen`` never raises: what could not be judged is a verdict with ``error`` set, which never means "allow".
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ class Thresholds(Frozen):
     crisis: float = Field(default=0.5, ge=0, le=1)
     imminent: float = Field(default=0.5, ge=0, le=1)
     category: float = Field(default=0.5, ge=0, le=1)
+    overrule: float = Field(default=0.0, ge=0, le=1)
+    """Under which score wording that the lexicon calls elevated is only a concern; imminent wording always stands."""
     window: float = Field(default=0.75, ge=0, le=1)
     """From which score on the last few messages, read as one, count as a crisis."""
     grey: tuple[float, float] | None = None
@@ -262,7 +264,11 @@ class CrisisFilter:
         ranked = sorted((c for c in Category if merged[c] >= limits.category), key=lambda c: -merged[c])
         if level >= RiskLevel.ELEVATED and not ranked and not verdict.categories:
             ranked = sorted(Category, key=lambda c: -merged[c])[:1]
-        final = max(verdict.level, level)
+        told = verdict.level
+        if told is RiskLevel.ELEVATED and scores.crisis < limits.overrule:
+            # Strong words in a calm sentence: worth a gentle question, and no alarm. Never nothing.
+            told = RiskLevel.CONCERN
+        final = max(told, level)
         known = tuple(dict.fromkeys([*verdict.categories, *ranked])) if final > RiskLevel.NONE else ()
         reason, subject = verdict.reason, verdict.subject
         if not verdict.evidence and level > RiskLevel.NONE and about_other(canonical(text).text, known):

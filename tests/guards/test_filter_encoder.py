@@ -6,6 +6,7 @@ import pytest
 
 from warmline.guards import CrisisFilter, RiskLevel
 from warmline.guards.encoder import OnnxEncoder
+from warmline.guards.filter import EncoderScores, Thresholds
 
 
 @cache
@@ -44,3 +45,32 @@ def test_the_encoder_hears_what_the_lexicon_does_not() -> None:
     text = "three bottles before noon and then I drove the school run"
     assert not CrisisFilter().screen(text).crisis
     assert shipped().screen(text).crisis
+
+
+class _Says:
+    """An encoder of one opinion."""
+
+    def __init__(self, crisis: float) -> None:
+        self._crisis = crisis
+
+    def scores(self, text: str) -> EncoderScores:
+        return EncoderScores(crisis=self._crisis)
+
+
+@pytest.mark.parametrize(("crisis", "level"), [(0.1, RiskLevel.CONCERN), (0.2, RiskLevel.ELEVATED)])
+def test_strong_words_that_the_encoder_is_sure_are_calm_get_a_question_and_no_alarm(
+    crisis: float, level: RiskLevel
+) -> None:
+    told = CrisisFilter(encoder=_Says(crisis), thresholds=Thresholds(overrule=0.15))
+    verdict = told.screen("i want to die")
+    assert verdict.level is level
+    assert verdict.categories
+
+
+def test_no_encoder_takes_back_words_of_danger_right_now() -> None:
+    told = CrisisFilter(encoder=_Says(0.0), thresholds=Thresholds(overrule=0.15))
+    assert told.screen("im going to kill myself tonight, i have the pills here").level is RiskLevel.IMMINENT
+
+
+def test_without_a_threshold_for_it_nothing_is_taken_back() -> None:
+    assert CrisisFilter(encoder=_Says(0.0)).screen("i want to die").level is RiskLevel.ELEVATED
