@@ -1,7 +1,7 @@
 """The crisis filter: one verdict for a message in its conversation.
 
-The lexicon alone decides where no encoder is given. An encoder can raise a verdict, and lowers one only from elevated to
-concern, where it is nearly sure. A second opinion, where there is one, is asked about what the two are unsure of.
+The lexicon alone decides where no encoder is given. An encoder can raise a verdict, and lowers one only from elevated
+to concern, where it is nearly sure. A second opinion, where there is one, is asked about what the two are unsure of.
 ``screen`` never raises: what could not be judged is a verdict with ``error`` set, which never means "allow".
 """
 
