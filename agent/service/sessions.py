@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...guards.hotlines import Hotline
+from ...guards.hotlines import Hotline, LineTopic
 from ...guards.types import Category, RiskLevel, Utterance, Verdict
 from ..events import CrisisCard, CrisisCardEvent, DoneEvent, FailedEvent, Route, VerdictEvent
 from ..store import ApiKey, HumanMessage, Scope, SessionRecord, StoreError, TurnRecord, UnknownSession
@@ -223,7 +223,8 @@ async def hotlines(
     if category:
         lines = directory.lines(code, category, limit=20)
     else:
-        lines = directory.all_lines(code) or directory.lines(code, (), limit=20)
+        kept_apart = (line for line in directory.all_lines(code) if LineTopic.EMERGENCY not in line.topics)
+        lines = tuple(kept_apart) or directory.lines(code, (), limit=20)
     return Hotlines(country=code, emergency=directory.emergency(code, category or ()), lines=lines)
 
 

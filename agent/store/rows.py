@@ -63,6 +63,10 @@ def settled_turn(record: TurnRecord, values: Mapping[str, Any]) -> TurnRecord:
     return replace(record, **{**values, "status": TurnStatus(values["status"])})
 
 
+NOT_KEPT = frozenset({"stages", "together"})
+"""Fields of a verdict that serve the turn they were made in, and are not stored."""
+
+
 def verdict_of(row: AnyRow) -> Verdict:
     """A row of the verdicts table."""
     return Verdict.model_validate({key: value for key, value in row._mapping.items() if key != "turn_id"})

@@ -26,6 +26,7 @@ from .outbox import Outbox
 from .owner import Owner
 from .records import AuditReport, AuditRow, CrisisEntry, CrisisEvent, SessionRecord, TurnRecord, TurnStatus
 from .rows import (
+    NOT_KEPT,
     AnyRow,
     audit_of,
     crisis_of,
@@ -251,7 +252,7 @@ class Store:
         entries = [audit.turn_finished(turn, verdict, route=route, problems=problems, stopped=stopped, ms=ms)]
         with self._database.writing() as connection:
             self._settle(connection, turn.id, outcome)
-            connection.execute(sql.NEW_VERDICT, {"turn_id": turn.id} | verdict.model_dump(mode="json"))
+            connection.execute(sql.NEW_VERDICT, {"turn_id": turn.id} | verdict.model_dump(mode="json", exclude=NOT_KEPT))
             connection.execute(update(SESSIONS_TABLE).where(SESSIONS_TABLE.c.id == turn.session_id), session)
             if crisis:
                 row = {"session_id": turn.session_id, "turn_id": turn.id, "time": now, "level": crisis.level.value}
