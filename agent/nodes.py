@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from langgraph.types import Command
 
 from ..guards.clean import clean
 from ..guards.conversation import RiskState, advance
+from ..guards.filter import CrisisFilter
 from ..guards.gate import Passed, gate
 from ..guards.types import Category, RiskLevel, Subject, Utterance, Verdict
 from .events import CrisisCardEvent, ReplacedEvent, SentenceEvent, VerdictEvent
@@ -56,6 +58,21 @@ async def receive(state: TurnState) -> dict[str, Any]:
     }
 
 
+async def _judged(crisis_filter: CrisisFilter, text: str, history: Sequence[Utterance]) -> Verdict:
+    """The filter's verdict; on a machine too busy for the encoder, that of the wording where it shows a crisis.
+
+    Holding a message that plainly asks for help would be worse than missing what else the encoder would have said.
+    """
+    if crisis_filter.patience_s is None:
+        return await asyncio.to_thread(crisis_filter.screen, text, history)
+    told = await asyncio.to_thread(crisis_filter.wording, text, history)
+    try:
+        async with asyncio.timeout(crisis_filter.patience_s if told.crisis else None):
+            return await asyncio.to_thread(crisis_filter.screen, text, history)
+    except TimeoutError:
+        return told
+
+
 async def screen(
     state: TurnState, runtime: Runtime[TurnContext]
 ) -> Command[Literal["support", "protocol", "hold", "__end__"]]:
@@ -64,7 +81,7 @@ async def screen(
     progress, playbooks = state.get("progress") or Progress(), context.voice(state).playbooks
     text = state["text"]
     history = for_filter(text, state.get("history", ()), progress.pending, playbooks)
-    verdict = await asyncio.to_thread(context.parts.filter.screen, text, history)
+    verdict = await _judged(context.parts.filter, text, history)
     verdict = in_answer(verdict, text, progress, playbooks)
     before = state.get("risk") or RiskState()
     topic = playbooks.topics.get(progress.pending or "")

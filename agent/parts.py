@@ -23,7 +23,14 @@ def crisis_filter(settings: GuardSettings) -> CrisisFilter:
     from ..guards.encoder import SHIPPED, OnnxEncoder
 
     encoder = OnnxEncoder.load(SHIPPED if settings.encoder == "shipped" else Path(settings.encoder))
-    return CrisisFilter(lexicon, encoder, _thresholds(encoder.thresholds, settings), second_opinion=second_opinion)
+    return CrisisFilter(
+        lexicon,
+        encoder,
+        _thresholds(encoder.thresholds, settings),
+        second_opinion=second_opinion,
+        # Before the time for a whole check is up, so that a crisis which stands in so many words is never held.
+        patience_s=settings.screen_s * 0.75,
+    )
 
 
 def _thresholds(calibrated: Thresholds, settings: GuardSettings) -> Thresholds:

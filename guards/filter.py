@@ -104,8 +104,11 @@ class CrisisFilter:
         thresholds: Thresholds | None = None,
         languages: Languages | None = None,
         second_opinion: SecondOpinion | None = None,
+        patience_s: float | None = None,
     ) -> None:
         """``languages`` are the lexicons beside the English one; by default all that ship.
+
+        ``patience_s``: seconds after which a caller that cannot wait acts on a crisis that the wording alone shows.
 
         Raises:
             LexiconError: when the shipped lexicon is asked for and cannot be read.
@@ -115,6 +118,7 @@ class CrisisFilter:
         self.encoder = encoder
         self.thresholds = thresholds or Thresholds()
         self.second_opinion = second_opinion
+        self.patience_s = patience_s
         # A wish in an earlier turn counts for a combination only when this turn brings another part of it.
         self._combined = frozenset(tag for combination in self.lexicon.combinations for tag in combination.all)
 
@@ -138,27 +142,32 @@ class CrisisFilter:
         """``screen`` for texts that have nothing to do with each other."""
         return [self.screen(text) for text in texts]
 
+    def wording(self, text: str, history: Sequence[Utterance] = ()) -> Verdict:
+        """What the lexicons alone say, in a fraction of the time; never raises."""
+        try:
+            return self._worded(text, history)
+        except Exception as error:
+            return _not_judged(error)
+
     def _local(self, text: str, history: Sequence[Utterance]) -> Verdict:
         try:
             return self._screen(text, history)
         except Exception as error:
-            return Verdict(
-                level=RiskLevel.CONCERN,
-                error=type(error).__name__,
-                reason="The filter failed: not judged.",
-            )
+            return _not_judged(error)
 
-    def _screen(self, text: str, history: Sequence[Utterance]) -> Verdict:
+    def _worded(self, text: str, history: Sequence[Utterance]) -> Verdict:
         message = canonical(text)
         findings = self._findings(message.text)
-        recent = history[-HISTORY:]
-        if recent:
+        if recent := history[-HISTORY:]:
             findings += self._across(message.text, findings, recent)
-        verdict = _verdict(text, message, findings)
+        return _verdict(text, message, findings)
+
+    def _screen(self, text: str, history: Sequence[Utterance]) -> Verdict:
+        verdict = self._worded(text, history)
         if self.encoder is None:
             return verdict
         verdict = self._fused(text, verdict, self.encoder)
-        said = [u.text[-_TAIL:] for u in recent if u.role == "user"][-TOGETHER:]
+        said = [u.text[-_TAIL:] for u in history[-HISTORY:] if u.role == "user"][-TOGETHER:]
         if not said or verdict.crisis or verdict.error:
             return verdict
         return self._with_together("\n".join([*said, text[-_TAIL:]]), verdict, self.encoder)
@@ -304,6 +313,14 @@ class CrisisFilter:
                 "stages": {**verdict.stages, "window": scores.crisis},
             }
         )
+
+
+def _not_judged(error: Exception) -> Verdict:
+    return Verdict(
+        level=RiskLevel.CONCERN,
+        error=type(error).__name__,
+        reason="The filter failed: not judged.",
+    )
 
 
 def _failed(verdict: Verdict, error: Exception) -> Verdict:

@@ -1,6 +1,7 @@
 """The public agent: what an app sees of a turn, when all goes well and when a part fails."""
 
 import asyncio
+import time
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,14 @@ class Broken(CrisisFilter):
         raise RuntimeError("the filter broke")
 
 
+class Slow(CrisisFilter):
+    """An encoder on a machine that is too busy for it."""
+
+    def screen(self, *args: Any, **kwargs: Any) -> Any:
+        time.sleep(0.5)
+        return super().screen(*args, **kwargs)
+
+
 class BrokenGuard(OutputGuard):
     def check(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("the guard broke")
@@ -114,6 +123,11 @@ async def test_an_unsafe_sentence_is_never_shown(store: Store) -> None:
     )
     assert "medication" not in shown(events)
     assert types(events) == ["verdict", "sentence", "replaced", "done"]
+
+
+async def test_a_crisis_in_so_many_words_is_answered_though_the_encoder_is_late(store: Store) -> None:
+    events = await turn(make(store, crisis_filter=Slow(patience_s=0.05)), "i want to kill myself tonight")
+    assert [event.card for event in events if event.type == "crisis_card"]
 
 
 async def test_a_filter_that_raises_leads_to_the_hold_reply(store: Store) -> None:
