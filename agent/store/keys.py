@@ -38,7 +38,7 @@ class Scope(StrEnum):
     ADMIN = "admin"
     """Read, export and delete every conversation."""
     EVAL = "eval"
-    """Measure: read metrics, and have texts judged without a conversation."""
+    """Measure: read the counters."""
 
 
 @dataclass(frozen=True, slots=True)
