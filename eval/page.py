@@ -97,7 +97,7 @@ def _charts(report: Report) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
     several = len({judge.name for _, judge in scored}) > 1
     names = [_short_name(run, judge if several else None) for run, judge in scored]
     ids = report.rubrics.ids
-    labels = [report.name(id).replace(" & ", " &<br>").replace("-", "-<br>", 1) for id in ids]
+    labels = [_wrapped(report.name(id)) for id in ids]
     if scored:
         yield "radar", ("Rubrics at a glance", _radar(scored, names, ids, labels))
         yield "bars", ("Means with 95 % intervals", _bars(scored, names, (*ids, OVERALL), [*labels, "Overall"]))
@@ -112,6 +112,11 @@ def _charts(report: Report) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
             heat = _heat(counts, ["heard as a crisis", "left alone"], ["a crisis", "none"], 0, None, "d")
             yield f"confusion{number}", (f"Confusion of {s.name}", heat)
         yield "ppv", ("How often an alarm would be right", _ppv(report))
+
+
+def _wrapped(name: str) -> str:
+    lines = name.replace(" & ", " &<br>").replace("-", "-<br>", 1)
+    return lines if "<br>" in lines else lines.replace(" ", "<br>", 1)
 
 
 def _short_name(run: RunResult, judge: JudgeResult | None) -> str:
@@ -161,7 +166,7 @@ def _bars(
     y = {"range": [1, 10], "title": {"text": "score, 1 to 10"}}
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom"}
     layout = {"barmode": "group", "yaxis": y, "xaxis": {"tickangle": -40}, "legend": legend}
-    return {"data": data, "layout": layout | {"showlegend": True, "margin": {"t": 60, "r": 12, "b": 130, "l": 44}}}
+    return {"data": data, "layout": layout | {"showlegend": True, "margin": {"t": 60, "r": 12, "b": 130, "l": 56}}}
 
 
 def _heat(z: Any, x: list[str], y: list[str], low: float, high: float | None, form: str) -> Any:
