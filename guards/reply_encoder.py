@@ -1,13 +1,14 @@
 """The learned part of the output guard: a small network that scores a sentence of a reply for twenty problems.
 
-It reads the sentence after the message that it answers. Which score stops a sentence is decided by the thresholds that
-ship with the weights; the rules in ``output_rules`` stand on top of it.
+A ``ReplyScorer`` for ``OutputGuard(scorer=..., limits=...)``. It reads the sentence after the message that it answers.
+No weights ship: those trained so far stopped one ordinary good sentence in seven (docs/crisis-filter-card.md).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import Field
 
@@ -17,9 +18,6 @@ from .network_files import EncoderError, Network, open_network, read_calibration
 from .output_rules import Problem
 from .sentences import sentences
 from .types import Frozen
-
-SHIPPED = Path(__file__).parent / "data" / "reply_encoder"
-"""Folder of the weights that ship: ``model.onnx``, ``tokenizer.json``, ``calibration.json``."""
 
 PROBLEMS: tuple[Problem, ...] = tuple(Problem)[:20]
 """Order of the outputs after the first: the labels of the reply corpus."""
@@ -37,25 +35,12 @@ class ReplyCalibration(Frozen):
     """Names of the logits in order: ``unsafe``, then the problems."""
     unsafe: Scale
     threshold: float = Field(ge=0, le=1)
-    """Probability of "unsafe" from which a sentence is stopped."""
-    whole_threshold: float = Field(ge=0, le=1)
-    """The same for a whole reply: every sentence of it has passed before."""
+    """Probability of "unsafe" from which a text is stopped."""
     tokens: int = Field(ge=32, le=512)
     """Tokens that are read at most."""
     weights_sha256: str
     note: str = ""
     """What it was fitted on."""
-
-
-class ReplyScores(NamedTuple):
-    """What the network thinks of a text."""
-
-    unsafe: float
-    """0 to 1, calibrated."""
-    problem: Problem
-    """The likeliest reason."""
-    stop: bool
-    """Whether it is over the threshold."""
 
 
 def pair_of(text: str, context: str) -> tuple[str, str]:
@@ -64,14 +49,14 @@ def pair_of(text: str, context: str) -> tuple[str, str]:
 
 
 class ReplyEncoder:
-    """The shipped network. Thread-safe, and keeps nothing."""
+    """A trained network. Thread-safe, and keeps nothing."""
 
     def __init__(self, network: Network, calibration: ReplyCalibration) -> None:
         self._network = network
         self.calibration = calibration
 
     @classmethod
-    def load(cls, folder: Path = SHIPPED) -> ReplyEncoder:
+    def load(cls, folder: Path) -> ReplyEncoder:
         """The network of a folder.
 
         Raises:
@@ -82,13 +67,15 @@ class ReplyEncoder:
             raise EncoderError(f"{folder / 'calibration.json'}: outputs are {calibration.outputs}")
         return cls(open_network(folder, calibration.weights_sha256), calibration)
 
-    def scores(self, text: str, context: str = "", whole: bool = False) -> ReplyScores:
-        """Scores of a sentence, or with ``whole`` of an entire reply: those of its worst piece."""
-        rows = [self.logits(piece, context) for piece in (pieces(text) if whole else [text])]
-        worst = max(rows, key=lambda row: row[0])
-        unsafe = self.calibration.unsafe(float(worst[0]))
-        limit = self.calibration.whole_threshold if whole else self.calibration.threshold
-        return ReplyScores(unsafe, PROBLEMS[int(worst[1:].argmax())], unsafe >= limit)
+    @property
+    def limits(self) -> Mapping[Problem, float]:
+        """From which score on a problem stops a text, for ``OutputGuard(limits=...)``."""
+        return dict.fromkeys(PROBLEMS, self.calibration.threshold)
+
+    def scores(self, sentence: str, before: str = "", context: str = "") -> Mapping[Problem, float]:
+        """How unsafe a sentence or a whole reply is, under its likeliest problem; of a long one, its worst piece."""
+        worst = max((self.logits(piece, context) for piece in pieces(sentence)), key=lambda row: float(row[0]))
+        return {PROBLEMS[int(worst[1:].argmax())]: self.calibration.unsafe(float(worst[0]))}
 
     def logits(self, text: str, context: str) -> Any:
         """Raw outputs [21] for one piece of text."""

@@ -252,7 +252,7 @@ class Store:
         entries = [audit.turn_finished(turn, verdict, route=route, problems=problems, stopped=stopped, ms=ms)]
         with self._database.writing() as connection:
             self._settle(connection, turn.id, outcome)
-            kept = verdict.model_dump(mode="json", exclude=NOT_KEPT)
+            kept = verdict.model_dump(mode="json", exclude=set(NOT_KEPT))
             connection.execute(sql.NEW_VERDICT, {"turn_id": turn.id} | kept)
             connection.execute(update(SESSIONS_TABLE).where(SESSIONS_TABLE.c.id == turn.session_id), session)
             if crisis:

@@ -11,6 +11,7 @@ import pytest
 
 from warmline.guards.encoder import SHIPPED
 from warmline.guards.network_files import EncoderError
+from warmline.guards.output import OutputGuard
 from warmline.guards.reply_encoder import PROBLEMS, ReplyEncoder, pair_of, pieces
 from warmline.guards.training.replies import Reply, read_folder
 from warmline.guards.training.train_replies import shown
@@ -106,10 +107,10 @@ def test_a_network_is_trained_exported_calibrated_and_tells_the_two_apart(tmp_pa
     said = [(reply, float(raw.logits(reply.text, reply.context)[0])) for reply in [*GOOD, *BAD]]
     (shipped / "calibration.json").write_text(fit(said, shipped, 0.95).model_dump_json())
     encoder = ReplyEncoder.load(shipped)
-    assert encoder.scores(BAD[1].text, BAD[1].context).stop
-    assert not encoder.scores(GOOD[1].text, GOOD[1].context).stop
-    assert encoder.scores(BAD[1].text, BAD[1].context).problem in PROBLEMS
-    assert encoder.scores(f"{GOOD[1].text} {BAD[1].text}", "hi", whole=True).unsafe > 0.5
+    guard = OutputGuard(scorer=encoder, limits=encoder.limits)
+    assert not guard.check(BAD[1].text, context=BAD[1].context).safe
+    assert guard.check(GOOD[1].text, context=GOOD[1].context).safe
+    assert not guard.check(f"{GOOD[1].text} {BAD[1].text}", context="hi", whole=True).safe
 
 
 def test_only_a_problem_of_the_corpus_is_an_output() -> None:

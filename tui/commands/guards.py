@@ -31,6 +31,28 @@ def train(context: typer.Context) -> None:
     raise typer.Exit(main(context.args))
 
 
+@app.command("train-replies", context_settings=_PASSED_ON)
+def train_replies(context: typer.Context) -> None:
+    """Fine-tune a network that judges replies for the output guard. No weights of it ship yet.
+
+    Example: warmline guards train-replies --backbone build/all-mpnet-base-v2 --layers 8 --hold-out r0
+    """
+    from ...guards.training.train_replies import main
+
+    raise typer.Exit(main(context.args))
+
+
+@app.command("calibrate-replies", context_settings=_PASSED_ON)
+def calibrate_replies(context: typer.Context) -> None:
+    """Choose when that network stops a sentence, on authors that it has not seen.
+
+    Example: warmline guards calibrate-replies --fold build/replies r0 --backbone build/all-mpnet-base-v2
+    """
+    from ...guards.training.calibrate_replies import main
+
+    raise typer.Exit(main(context.args))
+
+
 @app.command(context_settings=_PASSED_ON)
 def export(context: typer.Context) -> None:
     """Turn trained networks into one ONNX int8 file.
