@@ -209,7 +209,7 @@ def _latinised(text: str) -> str:
         mixed = any("a" <= c <= "z" for c in rest)
         if any(_FOREIGN.match(c) for c in rest):
             # Latin look-alikes inside a Cyrillic word; Greek keeps its own.
-            return m[0].translate(_CYRILLIC) if mixed and any("\u0400" <= c for c in rest) else m[0]
+            return m[0].translate(_CYRILLIC) if mixed and any(c >= "\u0400" for c in rest) else m[0]
         if not (mixed or (latin and not genuine)):
             return m[0]
         return m[0].translate(_LOOKALIKE)

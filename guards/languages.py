@@ -26,6 +26,8 @@ TABLE = SHIPPED.parent / "languages.yaml"
 _STRETCH = 6_000
 _OVERLAP = 600
 """Characters of a long text that are asked about at once, and shared by neighbours: more than any pattern reaches."""
+_SHORT = 200
+"""Characters up to which every word counts, also one with a comma behind it."""
 _OWN = 3
 """Words that a second language must have for itself: Spanish and Portuguese share too many."""
 _WORD = re.compile(r"[^\W\d_]+")
@@ -62,7 +64,9 @@ class Languages:
             for script, codes in self._scripts:
                 if script.search(text, start, end):
                     found.update(codes)
-        if words := self._known.intersection(_WORD.findall(text, start, end)):
+        # A longer text has enough words that no sign touches, and this is five times as quick.
+        written = _WORD.findall(text, start, end) if end - start < _SHORT else text[start:end].split()
+        if words := self._known.intersection(written):
             found.update(self._likely(words))
         return sorted(found)
 

@@ -28,7 +28,8 @@ CHARACTERS = re.compile(rf"[{_SPACELESS}]|[^\W_{_SPACELESS}]+(?:['*][^\W_{_SPACE
 _FOLD: dict[int, str | int | None] = {
     **dict.fromkeys((*range(0x0610, 0x061B), *range(0x064B, 0x0660), 0x0670, 0x0640)),  # Arabic vowels, tatweel
     **dict.fromkeys((0x093C, 0x09BC, 0x30FC)),  # dots below in Devanagari and Bengali, the long sign of kana
-    **{0x0901: 0x0902, 0x0981: 0x0982},  # two ways to write a nasal
+    0x0901: 0x0902,
+    0x0981: 0x0982,  # two ways to write a nasal
     **{katakana: katakana - 0x60 for katakana in range(0x30A1, 0x30F7)},
     **str.maketrans("أإآٱىیېئکةۀؤ", "ااااييييكههو"),
     **str.maketrans("ёйїіґє", "еиииге"),

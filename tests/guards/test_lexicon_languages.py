@@ -1,6 +1,8 @@
 """The lexicons in other languages: what each finds and leaves alone, who reads what, and what it costs."""
 
+import random
 import time
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,12 @@ CODES = sorted(yaml.safe_load(TABLE.read_text("utf-8")))
 FILTER = CrisisFilter()
 
 CRISES = {
-    "es": ("ya no quiero vivir", "me corto los brazos otra vez", "mi marido me pega cuando bebe", "oigo voces que me dicen cosas"),
+    "es": (
+        "ya no quiero vivir",
+        "me corto los brazos otra vez",
+        "mi marido me pega cuando bebe",
+        "oigo voces que me dicen cosas",
+    ),
     "pt": ("n quero mais viver", "me corto com gilete", "meu marido me bate", "não consigo parar de beber"),
     "de": ("ich will nicht mehr leben", "ich ritze mich wieder", "mein mann schlägt mich", "ich höre stimmen im kopf"),
     "fr": ("j'ai envie de mourir", "je me scarifie les bras", "mon mari me frappe", "jveux plus vivre"),
@@ -39,9 +46,19 @@ CRISES = {
 }
 
 CALM = {
-    "es": ("me muero de risa", "no quiero morir, quiero dormir", "en mi novela la protagonista oye voces", "me corto el pelo mañana"),
+    "es": (
+        "me muero de risa",
+        "no quiero morir, quiero dormir",
+        "en mi novela la protagonista oye voces",
+        "me corto el pelo mañana",
+    ),
     "pt": ("tô morrendo de rir", "não quero morrer", "vou matar a saudade", "cortei o cabelo ontem"),
-    "de": ("ich sterbe vor hunger", "ich will nicht sterben", "die prüfung bringt mich um", "suizidgedanken hab ich keine"),
+    "de": (
+        "ich sterbe vor hunger",
+        "ich will nicht sterben",
+        "die prüfung bringt mich um",
+        "suizidgedanken hab ich keine",
+    ),
     "fr": ("je suis mort de rire", "je ne veux pas mourir", "je me suis coupé les cheveux"),
     "it": ("muoio di fame", "non voglio morire", "ho tagliato i capelli"),
     "nl": ("ik sterf van de honger", "ik wil niet dood", "ik lach me dood"),
@@ -147,8 +164,6 @@ def test_a_russian_word_with_a_latin_letter_in_it_is_still_russian():
 
 
 def test_korean_and_japanese_in_pieces_read_as_whole_letters():
-    import unicodedata
-
     assert FILTER.screen(unicodedata.normalize("NFD", "죽고 싶어요")).crisis
     assert FILTER.screen(unicodedata.normalize("NFD", "薬を全部飲んだ。もう死にたい。ずっと")).crisis
 
@@ -176,25 +191,26 @@ def test_a_crisis_deep_in_a_long_foreign_text_is_found():
     assert FILTER.screen(calm + "я не хочу жить. " + calm).crisis
 
 
-def test_a_long_flood_of_mixed_scripts_costs_no_more_than_a_few_english_ones():
-    english = "we walked along the river and had tea afterwards with the neighbours. "
-    mixed = "".join(f"{texts[0]} {CALM[code][0]}. " for code, texts in CRISES.items())
+def test_a_long_text_of_mixed_scripts_costs_no_more_than_reading_it_in_every_language():
+    chance = random.Random(7)
+    english = [*"abcdefghij", "walked", "along", "river", "had", "tea", "with", "them", "after", "work", "rained"]
+    mixed = " ".join(f"{texts[0]} {CALM[code][0]}" for code, texts in CRISES.items()).split()
 
-    def cost(sentence: str) -> float:
-        text = (sentence * (200_000 // len(sentence) + 1))[:200_000]
+    def cost(words: list[str]) -> float:
+        text = " ".join(chance.choices(words, k=20_000))
         started = time.process_time()
         FILTER.screen(text)
         return time.process_time() - started
 
-    FILTER.screen(mixed)
-    # Every stretch of the mixed text has all twenty languages in it, so this is as bad as it can get.
-    assert cost(mixed) < 60 * max(cost(english), 0.5)
+    cost(mixed)  # loads every lexicon
+    # Every stretch has all twenty languages in it: as bad as it can get is once more for each, and the matches.
+    assert cost(mixed) < 3 * len(CODES) * cost(english)
 
 
 def test_a_broken_table_of_languages_is_refused_with_its_name(tmp_path: Path):
     table = tmp_path / "languages.yaml"
     table.write_text("es: {words: [1]}", encoding="utf-8")
-    with pytest.raises(LexiconError, match="languages.yaml"):
+    with pytest.raises(LexiconError, match=r"languages\.yaml"):
         load_languages(table)
 
 
@@ -214,8 +230,7 @@ def test_a_language_may_leave_its_scopes_empty(tmp_path: Path):
 def test_a_gap_never_swallows_a_negator_of_the_language(tmp_path: Path):
     path = tmp_path / "xx.yaml"
     path.write_text(
-        "language: xx\nnegators: nu\nrules:\n  suicide:\n"
-        "    - {id: xx-a, level: elevated, patterns: eu ..2 mor}\n",
+        "language: xx\nnegators: nu\nrules:\n  suicide:\n    - {id: xx-a, level: elevated, patterns: eu ..2 mor}\n",
         encoding="utf-8",
     )
     crisis_filter = CrisisFilter(Lexicon([path]), languages=Languages({}))
