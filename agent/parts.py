@@ -19,10 +19,10 @@ def crisis_filter(settings: GuardSettings) -> CrisisFilter:
     lexicon = load_lexicon(extra=tuple(settings.lexicons))
     second_opinion = _second_opinion(settings.second_opinion)
     if settings.encoder == "off":
-        return CrisisFilter(lexicon, second_opinion=second_opinion)
-    from ..guards.encoder import SHIPPED, OnnxEncoder
+        return CrisisFilter(lexicon, encoder=None, second_opinion=second_opinion)
+    from ..guards.encoder import OnnxEncoder, shipped_encoder
 
-    encoder = OnnxEncoder.load(SHIPPED if settings.encoder == "shipped" else Path(settings.encoder))
+    encoder = shipped_encoder() if settings.encoder == "shipped" else OnnxEncoder.load(Path(settings.encoder))
     return CrisisFilter(
         lexicon,
         encoder,

@@ -110,7 +110,7 @@ def local(name: str, settings: GuardSettings) -> Local:
     if name == "filter":
         return Local(name, _heard_by(whole))
     if name == "lexicon":
-        return Local(name, _heard_by(CrisisFilter(whole.lexicon)))
+        return Local(name, _heard_by(CrisisFilter(whole.lexicon, encoder=None)))
     if name == "encoder" and whole.encoder is not None:
         return Local(name, _heard_by(_EncoderAlone(whole.lexicon, whole.encoder, whole.thresholds)))
     raise EvalError(f"--system {name}: wants {', '.join(LOCAL)} (the encoder must be on), or NAME@URL")

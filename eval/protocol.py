@@ -76,7 +76,7 @@ def dialogues(folder: Path = DATA) -> tuple[Dialogue, ...]:
 
 @cache
 def _parts() -> tuple[CrisisFilter, Directory, Copy]:
-    return CrisisFilter(), Directory.load(), Copy.load()
+    return CrisisFilter(encoder=None), Directory.load(), Copy.load()
 
 
 def walk(dialogue: Dialogue, *, seed: int = 0, length: int = 0) -> list[Step]:

@@ -83,7 +83,7 @@ def _screening() -> Iterator[Row]:
     from ..guards.filter import CrisisFilter
     from ..guards.output import OutputGuard
 
-    lexicon_only, guard = CrisisFilter(), OutputGuard()
+    lexicon_only, guard = CrisisFilter(encoder=None), OutputGuard()
     lexicon_only.screen(WORDS_100)
     sentence = WORDS_100.split(".")[0] + "."
     guard.check(sentence)

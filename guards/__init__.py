@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from .filter import CrisisFilter
     from .hotlines import Contact, Directory, DirectoryError, Hotline, LineTopic
     from .lexicon import Lexicon, LexiconError
-    from .output import OutputGuard, OutputVerdict
+    from .output import OutputGuard, OutputVerdict, ReplyScorer
     from .output_rules import Problem
-    from .types import Category, Evidence, RiskLevel, Subject, Utterance, Verdict
+    from .second_opinion import LLMOpinion
+    from .types import Category, Evidence, RiskLevel, Subject, Together, Utterance, Verdict
 
 _HOME = {
     "Category": "types",
@@ -25,15 +26,18 @@ _HOME = {
     "DirectoryError": "hotlines",
     "Evidence": "types",
     "Hotline": "hotlines",
+    "LLMOpinion": "second_opinion",
     "Lexicon": "lexicon",
     "LexiconError": "lexicon",
     "LineTopic": "hotlines",
     "OutputGuard": "output",
     "OutputVerdict": "output",
     "Problem": "output_rules",
+    "ReplyScorer": "output",
     "RiskLevel": "types",
     "RiskState": "conversation",
     "Subject": "types",
+    "Together": "types",
     "Utterance": "types",
     "Verdict": "types",
     "advance": "conversation",
@@ -47,15 +51,18 @@ __all__ = [
     "DirectoryError",
     "Evidence",
     "Hotline",
+    "LLMOpinion",
     "Lexicon",
     "LexiconError",
     "LineTopic",
     "OutputGuard",
     "OutputVerdict",
     "Problem",
+    "ReplyScorer",
     "RiskLevel",
     "RiskState",
     "Subject",
+    "Together",
     "Utterance",
     "Verdict",
     "advance",

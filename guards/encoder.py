@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -210,6 +211,12 @@ class OnnxEncoder:
             complete=complete,
             span=_strongest(text, windows[top].offsets, said[top, 1 : 1 + len(windows[top].offsets)]),
         )
+
+
+@lru_cache(maxsize=1)
+def shipped_encoder() -> OnnxEncoder:
+    """The encoder that ships, loaded once in a process: 82 MB, a third of a second."""
+    return OnnxEncoder.load()
 
 
 def _strongest(text: str, offsets: Sequence[tuple[int, int]], said: np.ndarray) -> tuple[int, int]:

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import Field
 
@@ -100,21 +100,28 @@ class CrisisFilter:
     def __init__(
         self,
         lexicon: Lexicon | None = None,
-        encoder: Encoder | None = None,
+        encoder: Encoder | Literal["shipped"] | None = "shipped",
         thresholds: Thresholds | None = None,
         languages: Languages | None = None,
         second_opinion: SecondOpinion | None = None,
         patience_s: float | None = None,
     ) -> None:
-        """``languages`` are the lexicons beside the English one; by default all that ship.
+        """By default everything that ships: the lexicons, the encoder and the thresholds it was calibrated for.
 
+        ``encoder``: None leaves the lexicons alone to decide.
+        ``languages``: the lexicons beside the English one.
         ``patience_s``: seconds after which a caller that cannot wait acts on a crisis that the wording alone shows.
 
         Raises:
-            LexiconError: when the shipped lexicon is asked for and cannot be read.
+            LexiconError, EncoderError: when what ships is asked for and cannot be read.
         """
         self.lexicon = lexicon or load_lexicon()
         self.languages = shipped_languages() if languages is None else languages
+        if encoder == "shipped":
+            from .encoder import shipped_encoder
+
+            encoder = shipped_encoder()
+            thresholds = thresholds or encoder.thresholds
         self.encoder = encoder
         self.thresholds = thresholds or Thresholds()
         self.second_opinion = second_opinion

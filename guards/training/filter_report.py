@@ -110,7 +110,7 @@ def systems(predictions: Sequence[Prediction], calibration: Calibration) -> list
 
     made = [
         System("keyword baseline", [by_keywords(m.text) for m in messages]),
-        System("lexicon alone", _judged(CrisisFilter(), messages)),
+        System("lexicon alone", _judged(CrisisFilter(encoder=None), messages)),
     ]
     with patch.object(CrisisFilter, "_findings", lambda *_: []):
         made.append(System("encoder alone", _judged(whole(), messages)))
@@ -237,7 +237,7 @@ DISGUISES: Mapping[str, Callable[[str], str]] = {
 
 def _disguised(messages: Sequence[Message]) -> str:
     """Of the crises that the lexicon finds as typed, how many it finds in disguise. A network cannot be replayed."""
-    lexicon = CrisisFilter()
+    lexicon = CrisisFilter(encoder=None)
     found = [m.text for m in messages if m.crisis and lexicon.screen(m.text).crisis]
 
     def still(disguise: Callable[[str], str]) -> str:

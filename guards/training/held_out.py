@@ -36,7 +36,7 @@ class Prediction:
 def read_held_out(folder: Path = HELD_OUT, corpus: Path = HERE) -> list[Prediction]:
     """The predictions of every fold. A prediction for a message that is no longer in the corpus is left out."""
     messages = {(m.author, m.id): m for m in [*read_every_language(corpus), *read_corpus(corpus)]}
-    lexicon = CrisisFilter()
+    lexicon = CrisisFilter(encoder=None)
     made = []
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines():

@@ -16,7 +16,7 @@ from warmline.guards.filter import CrisisFilter
 from warmline.guards.hotlines import Directory
 from warmline.guards.types import Category, RiskLevel, Subject, Utterance, Verdict
 
-FILTER, PLAYBOOKS = CrisisFilter(), load_playbooks()
+FILTER, PLAYBOOKS = CrisisFilter(encoder=None), load_playbooks()
 LINES = (
     "You can call or text 988 (988 Suicide & Crisis Lifeline), or text HOME to 741741 (Crisis Text Line). They are "
     "free and private, day and night. If it ever feels like you might do it, call 911."
@@ -138,7 +138,9 @@ class TestTheLevelThatIsTold:
 
     async def levels(self, tmp_path: Path, *texts: str) -> tuple[list[RiskLevel], list[RiskLevel]]:
         store = Store.open(f"sqlite:///{tmp_path / 'w.db'}")
-        agent = SupportAgent(model=ScriptedModel(), settings=Settings(), store=store, crisis_filter=CrisisFilter())
+        agent = SupportAgent(
+            model=ScriptedModel(), settings=Settings(), store=store, crisis_filter=CrisisFilter(encoder=None)
+        )
         session = await agent.open_session(country="US")
         told, stored = [], []
         for text in texts:

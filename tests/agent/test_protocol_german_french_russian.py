@@ -890,7 +890,12 @@ def begin(
     country: str | None = None,
 ) -> tuple[Walk, Step]:
     talk = Walk(
-        CrisisFilter(), load_playbooks(language), Directory.load(), Copy.load(language), country=country, seed=1
+        CrisisFilter(encoder=None),
+        load_playbooks(language),
+        Directory.load(),
+        Copy.load(language),
+        country=country,
+        seed=1,
     )
     return talk, talk.hear(text, Verdict(level=level, categories=(category,), subject=subject))
 

@@ -18,7 +18,7 @@ from warmline.guards.filter import CrisisFilter
 from warmline.guards.hotlines import Directory
 from warmline.guards.types import Category, RiskLevel, Subject, Verdict
 
-FILTER, PLAYBOOKS, DIRECTORY, COPY = CrisisFilter(), load_playbooks(), Directory.load(), Copy.load()
+FILTER, PLAYBOOKS, DIRECTORY, COPY = CrisisFilter(encoder=None), load_playbooks(), Directory.load(), Copy.load()
 NOTICE = "I'm an AI, not a person. I can't see you or call anyone for you."
 COUNTRIES = ("US", "GB", "IN", "DE", "JP", "TV", None)
 

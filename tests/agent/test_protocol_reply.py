@@ -16,7 +16,7 @@ from warmline.guards.filter import CrisisFilter
 from warmline.guards.hotlines import Directory
 from warmline.guards.types import Category, RiskLevel, Subject, Verdict
 
-FILTER, PLAYBOOKS, DIRECTORY, COPY = CrisisFilter(), load_playbooks(), Directory.load(), Copy.load()
+FILTER, PLAYBOOKS, DIRECTORY, COPY = CrisisFilter(encoder=None), load_playbooks(), Directory.load(), Copy.load()
 COUNTRIES = ("US", "CA", "GB", "IE", "AU", "NZ", "IN", "DE", "FR", "ES", None)
 ELEVATED, IMMINENT = CRISES = (RiskLevel.ELEVATED, RiskLevel.IMMINENT)
 SUICIDE, ABUSE, PSYCHOSIS = Category.SUICIDE, Category.ABUSE, Category.PSYCHOSIS

@@ -24,7 +24,7 @@ from warmline.guards.types import Category, RiskLevel, Subject, Verdict
 
 YES, NO, UNCLEAR, REFUSED = Answer.YES, Answer.NO, Answer.UNCLEAR, Answer.REFUSED
 CALM = Verdict(level=RiskLevel.NONE)
-FILTER, DIRECTORY = CrisisFilter(), Directory.load()
+FILTER, DIRECTORY = CrisisFilter(encoder=None), Directory.load()
 
 
 @dataclass(frozen=True)

@@ -253,7 +253,7 @@ class TestAReplyThatAReviewerComesInto:
 
     @pytest.fixture
     def agent(self, store: Store, model: ScriptedModel) -> SupportAgent:
-        return SupportAgent(model=model, settings=Settings(), store=store, crisis_filter=CrisisFilter())
+        return SupportAgent(model=model, settings=Settings(), store=store, crisis_filter=CrisisFilter(encoder=None))
 
     @pytest.fixture
     async def calm(self, agent: SupportAgent, store: Store) -> Session:

@@ -29,7 +29,7 @@ PIECES = (
 )  # fmt: skip
 """Words and disguises that a mutator would not find alone."""
 
-_LEXICON = CrisisFilter()
+_LEXICON = CrisisFilter(encoder=None)
 _ENCODER = OnnxEncoder.load()
 _FILTER = CrisisFilter(encoder=_ENCODER, thresholds=_ENCODER.thresholds)
 _GUARD = OutputGuard(prompt="You are a kind listener who never gives advice about medicine to anybody at all.")

@@ -93,7 +93,7 @@ def test_after_a_crisis_one_concern_opens_it_again():
 
 
 def test_an_idiom_in_a_calm_conversation_changes_nothing():
-    verdict = CrisisFilter().screen("this exam is killing me")
+    verdict = CrisisFilter(encoder=None).screen("this exam is killing me")
     before = after(NONE)
     state = advance(before, verdict, "this exam is killing me")
     assert (state.level, state.peak, state.categories) == (before.level, before.peak, before.categories)
@@ -147,7 +147,7 @@ def test_a_slow_build_up_over_real_messages_becomes_a_crisis():
         "im such a burden to everyone",
         "i can't do this anymore",
     ]
-    filter_, state, history = CrisisFilter(), RiskState(), []
+    filter_, state, history = CrisisFilter(encoder=None), RiskState(), []
     for text in texts:
         state = advance(state, filter_.screen(text, history), text)
         history.append(Utterance(role="user", text=text))

@@ -69,8 +69,8 @@ def test_each_half_finds_what_is_its_own_and_the_filter_finds_both():
 
 def test_a_stage_that_is_left_out_is_back_afterwards():
     filter_report.systems(PREDICTIONS, CALIBRATION)
-    assert CrisisFilter().screen("i w\u200bant to d\u200bie").crisis
-    assert not CrisisFilter().screen("i am not going to kill myself").crisis
+    assert CrisisFilter(encoder=None).screen("i w\u200bant to d\u200bie").crisis
+    assert not CrisisFilter(encoder=None).screen("i am not going to kill myself").crisis
 
 
 def test_an_ablation_changes_what_its_stage_is_for():

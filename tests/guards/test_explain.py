@@ -87,7 +87,7 @@ def test_a_plain_crisis_is_nearest_to_crises_of_its_kind():
 
 
 def test_without_an_encoder_there_are_no_examples():
-    assert explain("i want to die", CrisisFilter(), nearest=3).examples == ()
+    assert explain("i want to die", CrisisFilter(encoder=None), nearest=3).examples == ()
 
 
 def test_other_weights_are_asked_themselves(monkeypatch: pytest.MonkeyPatch):

@@ -13,7 +13,7 @@ from warmline.guards.filter import CrisisFilter, EncoderScores
 from warmline.guards.lexicon import load_lexicon
 from warmline.guards.types import Category, RiskLevel, Subject, Utterance, Verdict
 
-CRISIS = CrisisFilter()
+CRISIS = CrisisFilter(encoder=None)
 
 DIRECT = {
     "suicide": [
@@ -462,7 +462,7 @@ def test_one_sentence_at_the_end_of_a_megabyte_is_heard():
 
 
 def test_a_failure_inside_is_a_verdict_of_its_own(monkeypatch: pytest.MonkeyPatch):
-    filter_ = CrisisFilter()
+    filter_ = CrisisFilter(encoder=None)
 
     def broken(_: object) -> None:
         raise RuntimeError("no message text in here")

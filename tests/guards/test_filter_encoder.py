@@ -43,7 +43,7 @@ def test_a_danger_beside_a_figure_of_speech_stays_one(text: str) -> None:
 
 def test_the_encoder_hears_what_the_lexicon_does_not() -> None:
     text = "three bottles before noon and then I drove the school run"
-    assert not CrisisFilter().screen(text).crisis
+    assert not CrisisFilter(encoder=None).screen(text).crisis
     assert shipped().screen(text).crisis
 
 

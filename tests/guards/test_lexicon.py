@@ -27,7 +27,7 @@ rules:
 
 
 def test_a_site_lexicon_adds_to_the_shipped_one(tmp_path: Path):
-    filter_ = CrisisFilter(Lexicon(site(tmp_path, RULE.format(pattern="(gonna|going to) zork <other>"))))
+    filter_ = CrisisFilter(Lexicon(site(tmp_path, RULE.format(pattern="(gonna|going to) zork <other>"))), encoder=None)
     verdict = filter_.screen("im gonna zork my brother")
     assert verdict.categories == (Category.VIOLENCE,)
     assert verdict.evidence[0].source == "lexicon:violence/local-word"
@@ -36,7 +36,7 @@ def test_a_site_lexicon_adds_to_the_shipped_one(tmp_path: Path):
 
 def test_the_cached_loader_takes_site_lexicons(tmp_path: Path):
     extra = site(tmp_path, RULE.format(pattern="zork <other>"))[1:]
-    assert CrisisFilter(load_lexicon(extra=extra)).screen("zork my brother").level is RiskLevel.ELEVATED
+    assert CrisisFilter(load_lexicon(extra=extra), encoder=None).screen("zork my brother").level is RiskLevel.ELEVATED
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from warmline.guards.lexicon import SHIPPED, Lexicon, LexiconError, load_lexicon
 from warmline.guards.types import Category, RiskLevel
 
 CODES = sorted(yaml.safe_load(TABLE.read_text("utf-8")))
-FILTER = CrisisFilter()
+FILTER = CrisisFilter(encoder=None)
 
 CRISES = {
     "es": (
@@ -132,7 +132,7 @@ def test_a_language_that_is_not_at_stake_is_never_loaded():
         raise AssertionError(f"{code} was loaded")
 
     languages = Languages({"es": Signs(words="quiero"), "ru": Signs(scripts=("\u0400-\u04ff",))}, refuse)
-    assert CrisisFilter(languages=languages).screen("i want to die").level is RiskLevel.ELEVATED
+    assert CrisisFilter(languages=languages, encoder=None).screen("i want to die").level is RiskLevel.ELEVATED
 
 
 def test_evidence_is_shown_in_the_words_the_person_typed():
@@ -222,7 +222,7 @@ def test_a_language_may_leave_its_scopes_empty(tmp_path: Path):
         encoding="utf-8",
     )
     lexicon = Lexicon([path])
-    crisis_filter = CrisisFilter(lexicon, languages=Languages({}))
+    crisis_filter = CrisisFilter(lexicon, languages=Languages({}), encoder=None)
     assert crisis_filter.screen("vreau să mor").crisis
     assert not crisis_filter.screen("nu vreau să mor").crisis
 
@@ -233,6 +233,6 @@ def test_a_gap_never_swallows_a_negator_of_the_language(tmp_path: Path):
         "language: xx\nnegators: nu\nrules:\n  suicide:\n    - {id: xx-a, level: elevated, patterns: eu ..2 mor}\n",
         encoding="utf-8",
     )
-    crisis_filter = CrisisFilter(Lexicon([path]), languages=Languages({}))
+    crisis_filter = CrisisFilter(Lexicon([path]), languages=Languages({}), encoder=None)
     assert crisis_filter.screen("eu vreau mor").crisis
     assert not crisis_filter.screen("eu nu mor").crisis

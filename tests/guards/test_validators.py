@@ -108,7 +108,7 @@ def test_what_failed_is_told_without_the_persons_words():
 
 
 def test_the_history_counts():
-    guard = Guard().use(CrisisFree(on_fail="noop", crisis_filter=CrisisFilter()))
+    guard = Guard().use(CrisisFree(on_fail="noop", crisis_filter=CrisisFilter(encoder=None)))
     history = [{"role": "user", "content": "i want to"}]
     assert guard.validate("kill myself", metadata={"history": history}).validation_passed is False
 
@@ -220,7 +220,7 @@ def test_the_mark_of_the_end_is_never_shown():
 
 
 def test_a_crisis_in_a_stream_is_stopped():
-    guard = Guard().use(CrisisFree(on_fail="fix", fix_value=FIX, crisis_filter=CrisisFilter()))
+    guard = Guard().use(CrisisFree(on_fail="fix", fix_value=FIX, crisis_filter=CrisisFilter(encoder=None)))
     assert streamed(guard, "Nice day. I want to kill myself. Bye.", 5) == f"Nice day. {FIX}"
 
 
@@ -228,7 +228,7 @@ def test_two_validators_share_a_stream():
     guard = (
         Guard()
         .use(SafeReply(on_fail="fix", fix_value=FIX))
-        .use(CrisisFree(on_fail="fix", fix_value=FIX, crisis_filter=CrisisFilter()))
+        .use(CrisisFree(on_fail="fix", fix_value=FIX, crisis_filter=CrisisFilter(encoder=None)))
     )
     assert streamed(guard, GOOD, 6) == GOOD
 

@@ -95,7 +95,12 @@ def simulate(
     settings, playbooks, directory = load_settings(country), load_playbooks(), Directory.load()
     verdict = _opening(playbook, playbooks, imminent=imminent)
     walk = Walk(
-        CrisisFilter(), playbooks, directory, Copy.load(), country=directory.country_code(settings.country), seed=seed
+        CrisisFilter(encoder=None),
+        playbooks,
+        directory,
+        Copy.load(),
+        country=directory.country_code(settings.country),
+        seed=seed,
     )
     _show(walk.hear("(it begins)", verdict), walk, moves=moves)
     for line in _lines():
