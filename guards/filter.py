@@ -184,6 +184,10 @@ class CrisisFilter:
         yield from ((self.lexicon, reading) for reading in self.lexicon.read(text))
         yield from self.languages.read(text)
 
+    def _foreign(self, text: str) -> bool:
+        """Whether the text may be in a language of which the encoder knows too little to take anything back."""
+        return bool(self.languages.at_stake(canonical(text).text))
+
     def _findings(self, text: str) -> list[_Finding]:
         found: dict[tuple[str, int, int], _Finding] = {}
         seen: Counter[str] = Counter()
@@ -281,7 +285,7 @@ class CrisisFilter:
         if level >= RiskLevel.ELEVATED and not ranked and not verdict.categories:
             ranked = sorted(Category, key=lambda c: -merged[c])[:1]
         told = verdict.level
-        if told is RiskLevel.ELEVATED and scores.crisis < limits.overrule:
+        if told is RiskLevel.ELEVATED and scores.crisis < limits.overrule and not self._foreign(text):
             # Strong words in a calm sentence: worth a gentle question, and no alarm. Never nothing.
             told = RiskLevel.CONCERN
         final = max(told, level)

@@ -72,5 +72,11 @@ def test_no_encoder_takes_back_words_of_danger_right_now() -> None:
     assert told.screen("im going to kill myself tonight, i have the pills here").level is RiskLevel.IMMINENT
 
 
+@pytest.mark.parametrize("text", ["хочу умереть", "quiero suicidarme", "ich will mich umbringen", "我想自杀"])
+def test_no_encoder_takes_back_what_it_cannot_read(text: str) -> None:
+    told = CrisisFilter(encoder=_Says(0.0), thresholds=Thresholds(overrule=0.15))
+    assert told.screen(text).crisis
+
+
 def test_without_a_threshold_for_it_nothing_is_taken_back() -> None:
     assert CrisisFilter(encoder=_Says(0.0)).screen("i want to die").level is RiskLevel.ELEVATED
