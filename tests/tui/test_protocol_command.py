@@ -33,7 +33,7 @@ def test_explain_names_every_move_with_its_place_its_words_and_its_conditions(se
     assert told.exit_code == 0
     assert "suicide/ask_thoughts" in told.stdout
     assert "(ask, suicide.yaml:" in told.stdout
-    assert "when: to:thoughts; heard:yes; self" in told.stdout
+    assert "when: told:thoughts; thoughts:yes; self; not turn:open" in told.stdout
     assert "i want to die" in told.stdout
 
 
