@@ -8,6 +8,7 @@ from itertools import product
 import pytest
 
 from warmline.agent.copy import Copy
+from warmline.agent.protocol.lines import lines_for, said_lines
 from warmline.agent.protocol.playbook import Kind, load_playbooks
 from warmline.agent.protocol.say import help_card, safety_plan_text
 from warmline.agent.protocol.state import Answer, Progress
@@ -404,3 +405,14 @@ def test_every_number_and_site_in_the_copy_is_in_the_directory_or_a_public_finde
         for text in move.texts:
             assert set(re.findall(r"\b[\w.-]+\.(?:com|org|gov|ca|de|uk|fr)\b(?:/\w+)?", text)) <= allowed
             assert not re.search(r"\b\d{3,}\b", text)
+
+
+def test_an_adult_is_not_sent_to_the_childrens_line_and_a_child_is_told_of_it() -> None:
+    directory = Directory.load()
+
+    def said(*flags: str) -> list[str]:
+        lines = lines_for(directory, "CA", [Category.SUICIDE], RiskLevel.ELEVATED, flags)
+        return [line.name for line in said_lines(lines, flags)]
+
+    assert "Kids Help Phone" not in said()
+    assert "Kids Help Phone" in said("minor")
