@@ -202,3 +202,10 @@ def test_odd_texts_are_read_without_trouble(text: str) -> None:
 
 def test_a_message_is_read_in_plain_words() -> None:
     assert plain("Idk, I'm NOT gonna say!!") == "i do not know , i am not going to say"
+
+
+@pytest.mark.parametrize(
+    "text", ["i cant tell my mum", "my kids would be better off", "i can't tell anyone", "my wife left, so what"]
+)
+def test_naming_somebody_is_no_reason_to_stay(text: str) -> None:
+    assert heard(text, "intent").answer is not NO
