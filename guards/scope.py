@@ -89,8 +89,12 @@ class _Clauses:
 
     def _past(self, match: Match, start: int, end: int) -> bool:
         sentence = _around(self._sentences, match)
-        if self._in("now", *sentence):
-            return False
+        # The "now" of "clean now" and the "any more" of "not any more" say that it is over.
+        over = self._in("past", *sentence)
+        for now in self._in("now", *sentence):
+            told = any(o.start <= now.start and now.end <= o.end for o in over)
+            if not told and not self._text.endswith((" not", " not "), 0, now.start):
+                return False
         if self._in("past", start, end):
             return True
         # "Ten years ago, I tried": a clause that names only a time belongs to the next one.

@@ -556,3 +556,21 @@ def test_no_pattern_backtracks_without_bound():
     assert verdict.ms < 20_000
     assert load_lexicon().language == "en"
     assert canonical(text).offsets == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "i used to self harm as a teen, five years clean now",
+        "i used to cut myself when i was 15, not anymore",
+    ],
+)
+def test_the_now_of_a_recovery_does_not_make_the_past_present(text: str) -> None:
+    assert not CRISIS.screen(text).crisis
+
+
+@pytest.mark.parametrize(
+    "text", ["im sober now but i want to kill myself", "used to self harm, started again last week"]
+)
+def test_a_recovery_takes_nothing_back_from_what_is_said_beside_it(text: str) -> None:
+    assert CRISIS.screen(text).crisis
