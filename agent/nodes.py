@@ -63,14 +63,11 @@ async def _judged(crisis_filter: CrisisFilter, text: str, history: Sequence[Utte
 
     Holding a message that plainly asks for help would be worse than missing what else the encoder would have said.
     """
-    if crisis_filter.patience_s is None:
-        return await asyncio.to_thread(crisis_filter.screen, text, history)
-    told = await asyncio.to_thread(crisis_filter.wording, text, history)
-    try:
-        async with asyncio.timeout(crisis_filter.patience_s if told.crisis else None):
-            return await asyncio.to_thread(crisis_filter.screen, text, history)
-    except TimeoutError:
+    whole = asyncio.create_task(asyncio.to_thread(crisis_filter.screen, text, history))
+    done, _ = await asyncio.wait({whole}, timeout=crisis_filter.patience_s)
+    if not done and (told := await asyncio.to_thread(crisis_filter.wording, text, history)).crisis:
         return told
+    return await whole
 
 
 async def screen(
