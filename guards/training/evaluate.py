@@ -14,25 +14,7 @@ from ..encoder import SHIPPED, OnnxEncoder, save_calibration
 from ..filter import CrisisFilter
 from . import conversations, elsewhere, encoder_report, filter_report, replies
 from .corpus import HERE, read_every_language
-from .held_out import HELD_OUT, Prediction, read_held_out
-from .statistics import (
-    auc,
-    auc_interval,
-    threshold_at_sensitivity,
-    threshold_at_specificity,
-    wilson,
-)
-
-__all__ = [
-    "HELD_OUT",
-    "Prediction",
-    "auc",
-    "auc_interval",
-    "read_held_out",
-    "threshold_at_sensitivity",
-    "threshold_at_specificity",
-    "wilson",
-]
+from .held_out import HELD_OUT, read_held_out
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 DOCS = Path(__file__).parents[2] / "docs"

@@ -12,14 +12,14 @@ from warmline.guards.encoder import SHIPPED
 from warmline.guards.training.augment import epoch, join, restyle
 from warmline.guards.training.calibrate import platt, temperature
 from warmline.guards.training.corpus import Message, by_author, read_corpus, read_file
-from warmline.guards.training.evaluate import (
+from warmline.guards.training.fit import fit
+from warmline.guards.training.statistics import (
     auc,
     auc_interval,
     threshold_at_sensitivity,
     threshold_at_specificity,
     wilson,
 )
-from warmline.guards.training.fit import fit
 from warmline.guards.training.train import CrisisTask, parser
 from warmline.guards.types import Category, RiskLevel
 
