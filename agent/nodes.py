@@ -78,8 +78,9 @@ async def screen(
     progress, playbooks = state.get("progress") or Progress(), context.voice(state).playbooks
     text = state["text"]
     history = for_filter(text, state.get("history", ()), progress.pending, playbooks)
-    verdict = await _judged(context.parts.filter, text, history)
-    verdict = in_answer(verdict, text, progress, playbooks)
+    with context.trace.part("screen") as part:
+        verdict = in_answer(await _judged(context.parts.filter, text, history), text, progress, playbooks)
+        part.note(level=verdict.level.value, error=verdict.error)
     before = state.get("risk") or RiskState()
     topic = playbooks.topics.get(progress.pending or "")
     denial = topic is not None and topic.denial and not progress.open  # the open protocol takes denials in by itself
@@ -111,17 +112,19 @@ async def support(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, 
     try:
         if not getattr(parts.model, "loaded", True):  # an embedded model: its weights come before any clock runs
             await asyncio.to_thread(parts.model.load)  # pyright: ignore[reportAttributeAccessIssue]
-        async with (
-            aclosing(stream_text(parts.model, messages, parts.limits)) as chunks,
-            aclosing(gate(chunks, parts.output_guard, context=state["text"])) as sentences,
-        ):
-            async for piece in sentences:
-                if not isinstance(piece, Passed):
-                    problems = (*(f"output:{problem}" for problem in piece.problems), *_named("guard", piece.error))
-                elif piece.complete and not (question and piece.text.rstrip().endswith("?")):
-                    # What a limit cut in the middle is left out, and so is a second question beside ours.
-                    shown += piece.text
-                    _write(runtime, SentenceEvent(turn_id=context.turn_id, text=piece.text))
+        with context.trace.part("model") as part:
+            guard = part.guard(parts.output_guard)
+            async with (
+                aclosing(stream_text(parts.model, messages, parts.limits)) as chunks,
+                aclosing(gate(chunks, guard, context=state["text"])) as sentences,
+            ):
+                async for piece in sentences:
+                    if not isinstance(piece, Passed):
+                        problems = (*(f"output:{problem}" for problem in piece.problems), *_named("guard", piece.error))
+                    elif piece.complete and not (question and piece.text.rstrip().endswith("?")):
+                        # What a limit cut in the middle is left out, and so is a second question beside ours.
+                        shown += piece.text
+                        _write(runtime, SentenceEvent(turn_id=context.turn_id, text=piece.text))
         if not (shown.strip() or problems or question):
             problems = ("model:cut_off",)
     except ModelError as error:

@@ -255,6 +255,24 @@ class ServiceSettings(_Section):
         return value
 
 
+class TraceSettings(_Section):
+    """OpenTelemetry traces of a turn; needs the extra ``otel``. They hold names, levels and times, never a text."""
+
+    url: str | None = Field(default=None, examples=["http://collector:4318/v1/traces"])
+    """Where they are sent, as OTLP over HTTP. Empty: nowhere, and nothing is traced."""
+    share: float = Field(default=1.0, ge=0, le=1, examples=[0.1])
+    """Share of the turns that is traced, where the caller's own trace does not say."""
+    service: str = Field(default="warmline", min_length=1, examples=["warmline"])
+    """What this service is called in the traces."""
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value or None
+
+
 class Settings(BaseSettings):
     """All settings of Warmline. ``Settings.load()`` reads them and explains what is wrong."""
 
@@ -274,6 +292,7 @@ class Settings(BaseSettings):
     chat: ChatSettings = Field(default_factory=ChatSettings)
     handoff: HandoffSettings = Field(default_factory=HandoffSettings)
     service: ServiceSettings = Field(default_factory=ServiceSettings)
+    traces: TraceSettings = Field(default_factory=TraceSettings)
 
     @field_validator("country", mode="before")
     @classmethod

@@ -31,6 +31,7 @@ from .events import (
     VerdictEvent,
 )
 from .settings import Settings
+from .traces import Trace, Traces, tell
 
 if TYPE_CHECKING:  # the agent opens at once; what a turn needs is loaded behind the first screen
     from langchain_core.language_models.chat_models import BaseChatModel
@@ -70,6 +71,10 @@ class SupportAgent:
         crisis_filter, output_guard, directory: replacements for the shipped ones.
         copy: stands in place of the shipped copy of its language.
         graph: a turn graph compiled by the embedder, e.g. with a checkpointer of his own.
+        traces: where the times of a turn go, e.g. ``Traces(your_tracer_provider)``.
+
+    Raises:
+        SettingsError: traces are asked for, and the extra ``otel`` is missing.
     """
 
     def __init__(
@@ -83,10 +88,12 @@ class SupportAgent:
         directory: Directory | None = None,
         copy: Copy | None = None,
         graph: TurnGraph | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self.settings = settings or Settings.load()
         self._model, self._store, self._filter = model, store, crisis_filter
         self._output_guard, self._directory, self._copy, self._graph = output_guard, directory, copy, graph
+        self.traces = traces or Traces.from_settings(self.settings.traces)
         self._parts: Parts | None = None
         self._voices: Voices | None = None
         self._webhook: Webhook | None = None
@@ -305,10 +312,11 @@ class SupportAgent:
                 await self._webhook.deliver()
 
     async def aclose(self) -> None:
-        """Close the store."""
+        """Close the store, and send what traces are not sent yet."""
         await self._stop_webhook()
         if self._store is not None:
             await asyncio.to_thread(self._store.close)
+        await asyncio.to_thread(self.traces.close)
 
 
 @dataclass
@@ -411,19 +419,23 @@ class Session:
             yield FailedEvent(turn_id="", text=self.copy.too_long(), detail=f"longer than {MAX_CHARS} characters")
             return
         async with self._one_at_a_time:
-            begun = await self._uncancelled(self._begin, message)
-            async with aclosing(self._answer(begun)) as events:
-                async for event in events:
-                    yield event
+            with self._agent.traces.turn() as trace:
+                with trace.part("store") as part:
+                    begun = await self._uncancelled(self._begin, message)
+                    part.note(step="begin", failed=begun.trouble is not None)
+                async with aclosing(self._answer(begun, trace)) as events:
+                    async for event in events:
+                        yield event
 
     async def recover(self) -> AsyncGenerator[Event]:
         """Answer the message that a crash left unanswered, if there is one."""
         async with self._one_at_a_time:
             for turn in await asyncio.to_thread(self._agent.store.unfinished, self.id):
                 begun = await asyncio.to_thread(lambda turn=turn: _Begun(turn, self._state(turn), side=self._look()))
-                async with aclosing(self._answer(begun)) as events:
-                    async for event in events:
-                        yield event
+                with self._agent.traces.turn() as trace:
+                    async with aclosing(self._answer(begun, trace)) as events:
+                        async for event in events:
+                            yield event
 
     async def history(self) -> Sequence[TurnRecord]:
         """All turns, the oldest first."""
@@ -540,7 +552,7 @@ class Session:
                 store.close_turn(turn, TurnStatus.CLOSED, text)
         self._unwritten = None
 
-    async def _answer(self, begun: _Begun) -> AsyncGenerator[Event]:
+    async def _answer(self, begun: _Begun, trace: Trace) -> AsyncGenerator[Event]:
         """Run the graph and write what came of it. With trouble in the store a person in danger still gets the lines,
         and everyone else the safe reply."""
         shown, turn, trouble = _Shown(), begun.turn, begun.trouble
@@ -549,7 +561,7 @@ class Session:
         ended = False
         try:
             try:
-                async with aclosing(self._run(begun, shown)) as events:
+                async with aclosing(self._run(begun, shown, trace)) as events:
                     async for event in events:
                         if isinstance(event, SentenceEvent) and shown.from_model and self._ticketed.is_set():
                             said = await self._human_events()
@@ -574,7 +586,9 @@ class Session:
                 yield shown.take(ReplacedEvent(turn_id=begun.id, text=LAST_WORDS, problems=problems))
             ended = True
             if turn is not None:
-                trouble = await asyncio.to_thread(self._finish, turn, shown, stopped=False) or trouble
+                with trace.part("store") as part:
+                    trouble = await asyncio.to_thread(self._finish, turn, shown, stopped=False) or trouble
+                    part.note(step="finish", failed=trouble is not None)
                 if shown.route in ("crisis", "hold"):
                     self._stir()
             if trouble:
@@ -588,10 +602,11 @@ class Session:
                     first_sentence_ms=shown.first_sentence_ms,
                 )
         finally:
+            tell(trace, begun.id, shown.state, shown.first_sentence_ms)
             if turn is not None and not ended:  # the person stopped the reply: keep what was shown
                 await asyncio.shield(asyncio.to_thread(self._finish, turn, shown, stopped=True))
 
-    async def _run(self, begun: _Begun, shown: _Shown) -> AsyncGenerator[Event]:
+    async def _run(self, begun: _Begun, shown: _Shown, trace: Trace) -> AsyncGenerator[Event]:
         """The graph's own events; ``shown`` keeps its state."""
         from .turn import TurnContext
 
@@ -605,6 +620,7 @@ class Session:
             seed=zlib.crc32(f"{self.id}/{begun.turn.number if begun.turn else 0}".encode()),
             hold=begun.trouble is not None,
             human=begun.human,
+            trace=trace,
         )
         graph, state = agent.graph, begun.state
         stream = cast(

@@ -15,6 +15,7 @@ from ..guards.types import Utterance, Verdict
 from .events import CrisisCard, Route
 from .model.stream import Limits
 from .protocol.state import Progress
+from .traces import UNTRACED, Trace
 from .voice import ENGLISH, Voice, Voices
 
 HISTORY = 12
@@ -74,6 +75,8 @@ class TurnContext:
     """The message could not be stored: answer a crisis, hold everything else, ask no model."""
     human: bool = False
     """A human reviewer writes with the person: judge the message and say nothing."""
+    trace: Trace = UNTRACED
+    """What the operator sees of this turn: names and times."""
 
     def voice(self, state: TurnState) -> Voice:
         """The words of the person's language."""

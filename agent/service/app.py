@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None, **parts: Any) -> FastAPI:
     given = parts.pop("model", None)
     model = StoppableModel(inner=given or build_model(settings.model))
     agent = SupportAgent(model, settings=settings, **parts)
-    agent.weak_model = SupportAgent(given, settings=settings).weak_model
+    agent.weak_model = not (given or settings.model.base_url or settings.model.adapter)
     drain, metrics = Drain(model), Metrics()
 
     @asynccontextmanager
@@ -88,7 +88,7 @@ def create_app(settings: Settings | None = None, **parts: Any) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "X-Warmline-Session", "X-Warmline-Country"],
             expose_headers=["X-Warmline-Session", "X-Warmline-Level", "X-Warmline-Route", "Retry-After"],
         )
-    app.add_middleware(Border, settings=settings.service, metrics=metrics)
+    app.add_middleware(Border, settings=settings.service, metrics=metrics, traces=agent.traces)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(StoreError, _store_failed)
     app.add_exception_handler(RequestValidationError, _invalid)

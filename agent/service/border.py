@@ -19,6 +19,7 @@ from .logs import FIELDS
 
 if TYPE_CHECKING:
     from ..settings import ServiceSettings
+    from ..traces import Traces
     from .metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -37,8 +38,8 @@ UNKNOWN = "unmatched"
 class Border:
     """ASGI middleware around the whole app."""
 
-    def __init__(self, app: ASGIApp, settings: ServiceSettings, metrics: Metrics) -> None:
-        self.app, self._settings, self._metrics = app, settings, metrics
+    def __init__(self, app: ASGIApp, settings: ServiceSettings, metrics: Metrics, traces: Traces) -> None:
+        self.app, self._settings, self._metrics, self._traces = app, settings, metrics, traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -59,7 +60,8 @@ class Border:
 
         try:
             body = await self._body(scope, receive)
-            await self.app(scope, _given(body, receive), answer)
+            with self._traces.joined(Headers(scope=scope)):
+                await self.app(scope, _given(body, receive), answer)
         except Refused as refused:
             if not status:
                 await response_to(refused, scope["path"])(scope, receive, answer)

@@ -25,6 +25,7 @@ from ..events import DoneEvent, Event, FailedEvent, ReplacedEvent, SentenceEvent
 from ..language import language_of
 from ..protocol.context import for_filter, question_of
 from ..protocol.state import Progress
+from ..traces import Trace, tell
 from ..turn import HISTORY, TurnContext, TurnState
 from ..voice import ENGLISH
 from .access import Recent
@@ -75,10 +76,18 @@ class Sessionless:
             raise Refused(400, "no_message", "there is no message of a user with text in it", param="messages")
         if sum(utterance.role == "user" for utterance in said) > MOST:
             raise Refused(400, "too_many_messages", f"at most {MOST} messages of a user; open a session instead")
-        return lambda: self._answer(said, country, owner, hold)
+        return lambda: self._traced(said, country, owner, hold)
+
+    async def _traced(
+        self, said: Sequence[Utterance], country: str | None, owner: str, hold: bool
+    ) -> AsyncGenerator[Event]:
+        with self._agent.traces.turn() as trace:
+            async with aclosing(self._answer(said, country, owner, hold, trace)) as events:
+                async for event in events:
+                    yield event
 
     async def _answer(
-        self, said: Sequence[Utterance], country: str | None, owner: str, hold: bool
+        self, said: Sequence[Utterance], country: str | None, owner: str, hold: bool, trace: Trace
     ) -> AsyncGenerator[Event]:
         began, reply = perf_counter(), ""
         digests = _digests(said, f"{owner}/{country}")
@@ -93,6 +102,7 @@ class Sessionless:
                 country=country,
                 seed=zlib.crc32(digests[-1]),
                 hold=hold,
+                trace=trace,
             )
             stream = cast(
                 "AsyncGenerator[tuple[str, Any]]",
@@ -120,6 +130,7 @@ class Sessionless:
             text = f"\n\n{LAST_WORDS}" if reply else LAST_WORDS
             reply += text
             yield ReplacedEvent(turn_id=UNSTORED, text=text, problems=(type(error).__name__,))
+        tell(trace, UNSTORED, state, first_ms)
         if hold:
             copy = self._agent.voices.of(state.get("language", ENGLISH)).copy
             yield FailedEvent(turn_id=UNSTORED, text=copy.not_stored(), detail="the store fails")
