@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ._bar import Bar
 from ._options import Json, load_settings
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ app = typer.Typer(help="Measure what the parts are worth.", no_args_is_help=True
 MODEL_KEY, JUDGE_KEY = "WARMLINE_EVAL_MODEL_KEY", "WARMLINE_EVAL_JUDGE_KEY"
 BENCHES = {
     "warmline200": "200 questions of this project, 33 topics; ships with it, in no need of a network",
-    "mentalchat200": "the 200 questions of MentalChat16K; --file question.jsonl of ChiaPatricia/FastChat",
+    "mentalchat200": "the 200 questions of MentalChat16K; fetched once from ChiaPatricia/FastChat, or --file",
     "questions": "your own questions; --file JSONL with id and text",
     "crisis": "labelled messages; --file JSONL with text, level, categories; --system",
     "dialogues": "conversations labelled turn by turn; --file JSONL with turns",
@@ -112,6 +113,11 @@ def run(
 
     if bench not in BENCHES:
         raise typer.BadParameter(f"no bench {bench!r}; there are {', '.join(BENCHES)}")
+    if bench == "mentalchat200" and file is None:
+        from ...agent.settings import cache_dir
+        from ...eval.published import mentalchat200
+
+        file = mentalchat200(cache_dir() / "benches")
     if bench != "warmline200" and file is None:
         raise typer.BadParameter(f"{bench} wants --file: {BENCHES[bench]}")
     settings = load_settings()
@@ -187,7 +193,7 @@ async def _questions(
             for name in judges
         ]
         journal: Journal = stack.enter_context(Journal(folder / "run.jsonl", header(questions, tested)))
-        bar = stack.enter_context(_Bar())
+        bar = stack.enter_context(Bar())
         progress = await run_bench(
             questions, tested, clients, the_mode, journal, repeats=repeats, concurrency=concurrency, tell=bar.tell
         )
@@ -252,7 +258,7 @@ async def _crisis(
     about = Header(
         version=VERSION, bench="crisis", checksum=checksum(file), system="", model="", left_out=len(lines.wrong)
     )
-    with Journal(folder / "run.jsonl", about) as journal, _Bar() as bar:
+    with Journal(folder / "run.jsonl", about) as journal, Bar() as bar:
         progress = await crisis.screen_all(messages, systems, journal, concurrency=concurrency, tell=bar.tell)
     heard = crisis.read_heard(folder / "run.jsonl", [system.name for system in systems])
     return _finish(Report(crisis=crisis.figures(messages, heard)), folder, f"Crisis bench: {file.name}", progress)
@@ -348,41 +354,3 @@ def _finish(found: Report, folder: Path, title: str, progress: Progress | None) 
         typer.echo("The same command makes them again and pays for nothing twice.", err=True)
         return 1
     return 0
-
-
-class _Bar:
-    """The progress bar: calls, rate, tokens, time left; on standard error, so that output can be piped."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-        from rich.progress import Progress as RichProgress
-
-        self._rich = RichProgress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}  {task.fields[tokens]}  {task.fields[left]}"),
-            console=Console(stderr=True),
-        )
-        self._task = self._rich.add_task("", total=None, rate="", tokens="", left="")
-
-    def __enter__(self) -> _Bar:
-        self._rich.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._rich.stop()
-
-    def tell(self, progress: Progress) -> None:
-        """Show how far it is."""
-        left = progress.seconds_left
-        unscored = f", {progress.unscored} unscored" if progress.unscored else ""
-        failed = f", {len(progress.failed)} failed" if progress.failed else ""
-        self._rich.update(
-            self._task,
-            total=progress.total,
-            completed=progress.done,
-            rate=f"{progress.rate:.1f}/s",
-            tokens=f"{progress.tokens_in:,} tokens in, {progress.tokens_out:,} out{unscored}{failed}",
-            left="" if left is None else f"{left / 60:.0f} min left" if left > 90 else f"{left:.0f} s left",
-        )
