@@ -18,6 +18,7 @@ from .commands import (
     chat,
     data,
     doctor,
+    finetune,
     guards,
     hotlines,
     keys,
@@ -68,6 +69,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(guards.app, name="guards")
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(protocol.app, name="protocol")
+app.add_typer(finetune.app, name="finetune")
 app.command(name="bench")(bench.bench)
 app.command(name="doctor")(doctor.doctor)
 

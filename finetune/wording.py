@@ -1,0 +1,192 @@
+"""Makes a long written answer into one that could be said in a chat: short, without lists, in plain words.
+
+It cuts, leaves sentences out and swaps stock phrases by rules that are data; it adds no thought of its own. Whether
+what is left is safe is for the output guard to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import regex
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from ..guards.sentences import ends_with_stop, sentences
+from .pairs import DataError
+
+FILE = Path(__file__).parent / "data" / "wording.yaml"
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        regex.compile(pattern)
+    except regex.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_compiles), Field(min_length=1)]
+
+
+class LeaveOut(BaseModel):
+    """A kind of sentence that a reply is better without."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """What the data card counts it as."""
+    patterns: tuple[Pattern, ...] = Field(min_length=1)
+    """Any of them, anywhere in the sentence, in any case."""
+
+
+class Swap(BaseModel):
+    """Stiff words and the plain ones for them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    find: Pattern
+    put: str
+    """May name groups, ``\\1``; takes over a capital letter at the beginning."""
+
+
+class Wording(BaseModel):
+    """A wording file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int = Field(ge=1)
+    """Counted up at every change: cached answers are made anew."""
+    leave_out: tuple[LeaveOut, ...]
+    swap: tuple[Swap, ...]
+
+    @cached_property
+    def unwanted(self) -> tuple[tuple[str, regex.Pattern[str]], ...]:
+        """Each rule's name, and what finds it."""
+        return tuple((rule.name, regex.compile("|".join(rule.patterns), regex.I)) for rule in self.leave_out)
+
+    @cached_property
+    def swaps(self) -> tuple[tuple[regex.Pattern[str], str], ...]:
+        """What is found, and what stands there afterwards; in order, each on the result of those before it."""
+        return tuple((regex.compile(rule.find, regex.I), rule.put) for rule in self.swap)
+
+
+def read_wording(text: str, name: str) -> Wording:
+    """The rules in YAML ``text``; ``name`` is the file that errors point at.
+
+    Raises:
+        DataError: naming the file and the key.
+    """
+    try:
+        return Wording.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise DataError(f"{name}: not YAML: {error}") from None
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'file'}: {p['msg']}" for p in error.errors())
+        raise DataError(f"{name}: {problems}") from None
+
+
+@cache
+def shipped_wording() -> Wording:
+    """The rules that ship."""
+    return read_wording(FILE.read_text(encoding="utf-8"), str(FILE))
+
+
+@dataclass(frozen=True)
+class Reworded:
+    """A shorter answer, and why sentences are missing in it."""
+
+    text: str
+    """Empty when nothing was left."""
+    left_out: tuple[str, ...] = ()
+    """The rule's name for each sentence that was left out; not those behind the end."""
+
+
+def reword(
+    answer: str, words: int, *, refused: Callable[[str, str], bool] = lambda *_: False, wording: Wording | None = None
+) -> Reworded:
+    """``answer`` with its first sentences, up to ``words`` words, as one or two paragraphs.
+
+    The first sentence always stays when it may, however long: an answer of nothing helps no one.
+
+    Args:
+        refused: whether a sentence, after the text before it, may not be said.
+    """
+    wording = wording or shipped_wording()
+    left_out: list[str] = []
+    paragraphs: list[list[str]] = []
+    last = -1
+    room = words
+    before = ""
+    openings: set[str] = set()
+    for number, sentence in _sentences(answer):
+        sentence = _plain(sentence, wording)
+        opening = " ".join(sentence.lower().split()[:4])
+        reason = next((name for name, pattern in wording.unwanted if pattern.search(sentence)), None)
+        if reason or opening in openings:
+            left_out.append(reason or "begins like one before it")
+            continue
+        if refused(sentence, before):
+            left_out.append("refused by the output guard")
+            continue
+        room -= len(sentence.split())
+        if room < 0 and paragraphs:
+            break
+        if number != last:
+            paragraphs.append([])
+            last = number
+        paragraphs[-1].append(sentence)
+        openings.add(opening)
+        before = f"{before} {sentence}".strip()
+    return Reworded(_laid_out(paragraphs), tuple(left_out))
+
+
+_ITEM = regex.compile(r"^\s*(?:\d{1,2}[.)]|[-*•–])\s+")
+_HEAD = regex.compile(r"^[*_]{0,2}[^.:?!\n]{2,60}[:.]?[*_]{0,2}:?[*_]{0,2}\s+(?=[A-Z])")
+_MARKS = regex.compile(r"\*\*|__|(?<!\w)[*_](?=\w)|(?<=\w)[*_](?!\w)|^#+\s+", regex.M)
+
+
+def _sentences(answer: str) -> Iterator[tuple[int, str]]:
+    """Each whole sentence with its paragraph's number; a list is one paragraph, its marks and headings taken away."""
+    number, in_list = 0, False
+    for line in answer.splitlines():
+        if not line.strip():
+            continue
+        item = _ITEM.match(line)
+        if not (item and in_list):
+            number += 1
+        in_list = item is not None
+        text = line[item.end() :] if item else line
+        if item and ":" in text[:64]:
+            text = _HEAD.sub("", text, count=1)
+        text = " ".join(_MARKS.sub("", text).split())
+        for piece in sentences(text, limit=10_000):
+            if ends_with_stop(piece):
+                yield number, piece.strip()
+
+
+def _plain(sentence: str, wording: Wording) -> str:
+    for pattern, put in wording.swaps:
+        sentence = pattern.sub(lambda found, put=put: _cased(found, put), sentence)
+    sentence = sentence.strip()
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _cased(found: Any, put: str) -> str:
+    text = found.expand(put)
+    return text[:1].upper() + text[1:] if found.group()[:1].isupper() else text
+
+
+def _laid_out(paragraphs: list[list[str]]) -> str:
+    """Paragraphs of one sentence are drawn to the one before: a chat is no essay."""
+    laid: list[list[str]] = []
+    for paragraph in paragraphs:
+        if laid and (len(paragraph) == 1 or len(laid[-1]) == 1):
+            laid[-1] += paragraph
+        else:
+            laid.append(list(paragraph))
+    return "\n\n".join(" ".join(paragraph) for paragraph in laid)
