@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -89,7 +90,49 @@ class Screened(Frozen):
     categories: tuple[Category, ...] = ()
 
 
-Line = Header | Answered | Judged | Screened
+class Exchange(Frozen):
+    """One message of a person that a model plays, and what the system said to it."""
+
+    said: str
+    reply: str
+    route: str = ""
+    ms: float = 0.0
+
+
+class Talked(Frozen):
+    """A whole conversation. One that was cut off is not written, and begins anew."""
+
+    kind: Literal["talk"] = "talk"
+    id: str
+    """``joy/0``: the persona and the how-manieth."""
+    persona: str
+    risk: str = ""
+    turns: tuple[Exchange, ...]
+    ended: Literal["person", "length"]
+    """Who ended it: the person, or the most turns that were wished."""
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+class Asked(Frozen):
+    """One question about a conversation, as one judge answered it."""
+
+    kind: Literal["question"] = "question"
+    talk: str
+    judge: str
+    rubric: str
+    """``Questionnaire.key``."""
+    question: str
+    answer: str | None = None
+    """``None``: it could not be read."""
+    reason: str = ""
+    problem: str = ""
+    raw: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+Line = Header | Answered | Judged | Screened | Talked | Asked
 _LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 
 
@@ -151,8 +194,12 @@ class Journal:
         """What was judged, and whether it has scores."""
         self.screened: set[tuple[str, str]] = set()
         """Message and system."""
+        self.talked: dict[str, int] = {}
+        """Ids of whole conversations, and where in the file they stand."""
+        self.asked: dict[tuple[str, str, str], dict[str, str | None]] = defaultdict(dict)
+        """By conversation, judge and rubric: the answers to its questions."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.stat().st_size and _cut_half_line(path):
+        if path.exists() and path.stat().st_size and cut_half_line(path):
             for start, line in _lines(path):
                 match line:
                     case Header():
@@ -179,7 +226,14 @@ class Journal:
         self._reading.seek(start)
         return Answered.model_validate_json(self._reading.readline())
 
-    def add(self, line: Answered | Judged | Screened) -> None:
+    def talk(self, id: str) -> Talked | None:
+        """A conversation, read from the file."""
+        if (start := self.talked.get(id)) is None:
+            return None
+        self._reading.seek(start)
+        return Talked.model_validate_json(self._reading.readline())
+
+    def add(self, line: Answered | Judged | Screened | Talked | Asked) -> None:
         """Write a line; it is there when this returns.
 
         Raises:
@@ -189,11 +243,15 @@ class Journal:
         self._write(line)
         self._note(line, start)
 
-    def _note(self, line: Answered | Judged | Screened, start: int) -> None:
+    def _note(self, line: Answered | Judged | Screened | Talked | Asked, start: int) -> None:
         if isinstance(line, Answered):
             self.answered[line.id] = start
         elif isinstance(line, Judged):
             self.judged[line.key] = line.scores is not None
+        elif isinstance(line, Talked):
+            self.talked[line.id] = start
+        elif isinstance(line, Asked):
+            self.asked[line.talk, line.judge, line.rubric][line.question] = line.answer
         else:
             self.screened.add((line.id, line.system))
 
@@ -206,7 +264,7 @@ class Journal:
             raise EvalError(f"{self.path}: {full}. What was written is kept; the same command goes on.") from None
 
 
-def _cut_half_line(path: Path) -> bool:
+def cut_half_line(path: Path) -> bool:
     """Cut off what stands behind the last line end. False when nothing is left."""
     with path.open("rb+") as file:
         end = file.seek(0, os.SEEK_END)

@@ -64,9 +64,9 @@ def read_lines(
             else:
                 rows.append(row)
     if wrong and not skip_bad:
-        raise EvalError(f"{path}: {_listed(wrong)}\n--skip-bad leaves these lines out and goes on.")
+        raise EvalError(f"{path}: {listed(wrong)}\n--skip-bad leaves these lines out and goes on.")
     if not rows:
-        raise EvalError(f"{path}: not one usable row" + (f"; {_listed(wrong)}" if wrong else "; the file is empty"))
+        raise EvalError(f"{path}: not one usable row" + (f"; {listed(wrong)}" if wrong else "; the file is empty"))
     return Lines(tuple(rows), tuple(wrong))
 
 
@@ -85,7 +85,8 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _listed(wrong: Iterable[str]) -> str:
+def listed(wrong: Iterable[str]) -> str:
+    """The first of them, each on a line of its own, and how many more there are."""
     wrong = list(wrong)
     rest = f"\n  and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
     return "".join(f"\n  {line}" for line in wrong[:SHOWN]) + rest

@@ -250,9 +250,10 @@ def _transcript(report: Report, run: RunResult, number: int, answer: Answered) -
     judged = []
     for judge in run.judges:
         if (scores := judge.scores.get(answer.id)) is None:
-            judged.append(f"<p class='note'>{escape(judge.name)}: unscored</p>")
+            said = "" if judge.human else f"<p class='note'>{escape(judge.name)}: unscored</p>"
+            judged.append(said)
             continue
-        reasons = judge.reasons[answer.id]
+        reasons = judge.reasons.get(answer.id, {})
         rows = [[report.name(id), f"{scores[id]:g}", reasons.get(id, "")] for id in report.rubrics.ids]
         whole = f"<blockquote>{escape(reasons[''])}</blockquote>" if reasons.get("") else ""
         head = ("rubric", "score", "reason")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..guards.training.filter_report import published
@@ -15,6 +15,7 @@ from ..guards.training.statistics import table
 from .crisis import PREVALENCES, Counts, CrisisFigures
 from .dialogues import DialogueFigures
 from .imhi import ImhiFigures
+from .rankings import ranking_figures
 from .results import OVERALL, RunComparison, RunResult, agreement, compare, without, worst
 from .rubrics import Rubrics, shipped_rubrics
 from .statistics import Estimate
@@ -64,6 +65,9 @@ def summary(report: Report) -> list[str]:
         said.append(f"{run.name} answered {len(run.answers)} questions of {run.header.bench}.{routed}")
         for judge in run.judges:
             overall = judge.by_rubric[OVERALL]
+            if judge.human:
+                said.append(f"{judge.name} gives it {told(overall)} of 10, on {len(judge.scores)} answers.")
+                continue
             own = " It judges its own model here: read with care." if judge.self_judged else ""
             share = judge.unscored / judge.judgements
             weak = " Too many are unscored for the mean to be trusted." if share >= HIGH_UNSCORED else ""
@@ -183,6 +187,7 @@ def as_data(report: Report) -> dict[str, Any]:
             }
             for one in report.comparisons
         ]
+        data["rankings"] = [asdict(one) for one in ranking_figures(report.runs)]
     if report.crisis:
         data["crisis"] = _crisis(report.crisis)
     if report.dialogues:
@@ -230,6 +235,7 @@ def _run(run: RunResult) -> dict[str, Any]:
             }
             for judge in run.judges
         ],
+        "raters": sorted({rating.rater for rating in run.ratings.ratings}),
         "agreement": [vars(one) for one in agreement(run)],
     }
 
@@ -302,7 +308,7 @@ def _run_tables(report: Report) -> Iterable[Table]:
     rows = [
         [
             run.name,
-            judge.name + (" *judges itself*" if judge.self_judged else ""),
+            judge.name + (" (judges itself)" if judge.self_judged else ""),
             *(told(judge.by_rubric[id]) for id in ids),
             f"{judge.unscored} of {judge.judgements}",
         ]
@@ -338,15 +344,7 @@ def _run_tables(report: Report) -> Iterable[Table]:
             ],
             f"By {one.judge}, on {one.n} questions that both have scores for; {one.left_out} have only one.",
         )
-    for run in report.runs:
-        for one in agreement(run, report.rubrics):
-            rows = [[report.name(id), f"{one.alpha[id]:.2f}", f"{one.kappa[id]:.2f}"] for id in one.alpha]
-            yield Table(
-                f"Agreement on {run.name}",
-                ["rubric", "Krippendorff's alpha (ordinal)", "weighted kappa"],
-                rows,
-                f"{one.a} and {one.b}, {one.n} answers.",
-            )
+    yield from _agreement_tables(report)
     problems = [
         [run.name, judge.name, problem, n]
         for run in report.runs
@@ -356,11 +354,11 @@ def _run_tables(report: Report) -> Iterable[Table]:
     if problems:
         yield Table("Why judgements are unscored", ["system", "judge", "problem", "times"], problems)
     for run in report.runs:
-        for judge in run.judges:
+        for judge in (judge for judge in run.judges if not judge.human):
             rows = []
             for id in worst(judge):
                 lowest = min(report.rubrics.ids, key=lambda r: judge.scores[id][r])
-                reasons = judge.reasons[id]
+                reasons = judge.reasons.get(id, {})
                 reason = reasons.get(lowest) or reasons.get("", "")
                 rows.append(
                     [id, run.answers[id].topic, f"{judge.scores[id][OVERALL]:.1f}", report.name(lowest), _short(reason)]
@@ -368,6 +366,34 @@ def _run_tables(report: Report) -> Iterable[Table]:
             if rows:
                 head = ["question", "topic", "overall", "lowest rubric", "the judge's reason"]
                 yield Table(f"Lowest answers of {run.name}", head, rows, f"By {judge.name}.")
+
+
+def _agreement_tables(report: Report) -> Iterable[Table]:
+    names = [report.name(id) for id in report.rubrics.ids]
+    for run in report.runs:
+        rows = []
+        for one in agreement(run, report.rubrics):
+            between = " / ".join(one.between)
+            rows.append([between, one.n, "Krippendorff's alpha", *(_or_dash(v, 2) for v in one.alpha.values())])
+            if one.kappa:
+                rows.append([between, one.n, "weighted kappa", *(_or_dash(v, 2) for v in one.kappa.values())])
+        if rows:
+            yield Table(
+                f"Agreement on {run.name}",
+                ["between", "answers", "measure", *names],
+                rows,
+                "1 is agreement, 0 is chance. Alpha is ordinal, kappa quadratic-weighted; means of several people or "
+                "repeats are rounded for kappa.",
+            )
+    for one in ranking_figures(report.runs):
+        alike = f" The raters' preferences agree with alpha {one.alpha:.2f}." if not math.isnan(one.alpha) else ""
+        judges = "".join(f" {judge} orders {told(share)} of the decided pairs alike." for judge, share in one.judges)
+        yield Table(
+            f"Rankings by people on {one.bench}",
+            ["system", "comparisons won", "mean place"],
+            [[system.system, told(system.won), told(system.place)] for system in one.systems],
+            f"By {', '.join(one.raters)}, {one.questions} questions.{alike}{judges}",
+        )
 
 
 def _crisis_tables(report: Report) -> Iterable[Table]:

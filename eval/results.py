@@ -1,13 +1,15 @@
 """What a run says: means with intervals for each judge and rubric, what was unscored, and the worst answers.
 
-A result of a judge is never mixed with that of another one, and an unscored answer is in no mean.
+People who rated stand beside the judges and are measured alike. A result of a judge is never mixed with that of another
+one, and an unscored answer is in no mean.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 from statistics import fmean
 
@@ -15,11 +17,14 @@ import numpy as np
 
 from .journal import Answered, Header, Judged, read_run
 from .lines import EvalError
+from .ratings import Rating, Ratings, fingerprint, read_beside
 from .rubrics import Rubrics, shipped_rubrics
 from .statistics import Difference, Estimate, holm, krippendorff_alpha, mean_interval, paired_difference, weighted_kappa
 
 OVERALL = "overall"
 """The mean of an answer's rubrics."""
+HUMAN, HUMAN_MEAN = "human", "mean of raters"
+"""In place of a judge's mode: one rater, and the mean of all of them where there are several."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,11 @@ class JudgeResult:
         """Judge and mode."""
         return f"{self.judge} ({self.mode})"
 
+    @property
+    def human(self) -> bool:
+        """It is a person, or several, and no model."""
+        return self.mode in (HUMAN, HUMAN_MEAN)
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -57,6 +67,9 @@ class RunResult:
     header: Header
     answers: Mapping[str, Answered]
     judges: tuple[JudgeResult, ...]
+    """Models first, then people."""
+    ratings: Ratings = field(default_factory=Ratings)
+    """What people said about these answers."""
 
     @property
     def name(self) -> str:
@@ -68,9 +81,20 @@ class RunResult:
         """Questions that the crisis protocol answered."""
         return frozenset(id for id, answer in self.answers.items() if answer.route == "crisis")
 
+    @property
+    def people(self) -> JudgeResult | None:
+        """The mean of all raters, or the only one."""
+        return next((judge for judge in reversed(self.judges) if judge.human), None)
+
+    def holds(self, rating: Rating) -> bool:
+        """Whether a rating is about an answer of this run, as it stands here."""
+        answer = self.answers.get(rating.question)
+        about = rating.system in (self.header.system, self.path.parent.name)
+        return about and answer is not None and rating.answer in ("", fingerprint(answer.text))
+
 
 def read_result(path: Path, rubrics: Rubrics | None = None) -> RunResult:
-    """The results of a run's log, or of ``run.jsonl`` in a folder.
+    """The results of a run's log, or of ``run.jsonl`` in a folder, with the ratings that lie beside it.
 
     Raises:
         EvalError: see ``read_run``; or it holds no answers.
@@ -93,7 +117,66 @@ def read_result(path: Path, rubrics: Rubrics | None = None) -> RunResult:
     if header is None or not answers:
         raise EvalError(f"{path}: holds no answers")
     judges = tuple(_judge(key, made, header, rubrics) for key, made in sorted(judged.items()))
-    return RunResult(path, header, answers, judges)
+    return with_ratings(RunResult(path, header, answers, judges), read_beside(path.parent), rubrics)
+
+
+def with_ratings(run: RunResult, more: Ratings, rubrics: Rubrics | None = None) -> RunResult:
+    """The run with what people said about it beside its judges. Ratings of anything else are passed over."""
+    rubrics = rubrics or shipped_rubrics()
+    # A CSV may name the folder; from here on there is one name.
+    ours = tuple(
+        rating.model_copy(update={"system": run.header.system})
+        for rating in more.ratings
+        if run.holds(rating) and rating.complete(rubrics)
+    )
+    rankings = tuple(r for r in more.rankings if r.bench == run.header.checksum and run.name in r.systems)
+    ratings = run.ratings + Ratings(ours, rankings)
+    by_rater: dict[str, list[Rating]] = defaultdict(list)
+    for rating in ratings.ratings:
+        by_rater[rating.rater].append(rating)
+    raters = [_people(name, HUMAN, by_rater[name], rubrics) for name in sorted(by_rater)]
+    if len(raters) > 1:
+        raters.append(_people("people", HUMAN_MEAN, ratings.ratings, rubrics))
+    judges = tuple(judge for judge in run.judges if not judge.human)
+    return replace(run, judges=(*judges, *raters), ratings=ratings)
+
+
+def _people(name: str, mode: str, ratings: Sequence[Rating], rubrics: Rubrics) -> JudgeResult:
+    made: dict[str, list[Mapping[str, float]]] = defaultdict(list)
+    for rating in ratings:
+        made[rating.question].append(rating.scores)
+    return _result(name, mode, made, rubrics, judgements=len(ratings))
+
+
+def _result(
+    name: str,
+    mode: str,
+    by_id: Mapping[str, Sequence[Mapping[str, float]]],
+    rubrics: Rubrics,
+    *,
+    judgements: int,
+    self_judged: bool = False,
+    problems: Mapping[str, int] | None = None,
+    consistency: float = float("nan"),
+    reasons: Mapping[str, Mapping[str, str]] | None = None,
+) -> JudgeResult:
+    """From the scores that were given to each answer, once or several times."""
+    scores: dict[str, Mapping[str, float]] = {}
+    for id, ones in by_id.items():
+        each = {rubric: fmean(one[rubric] for one in ones) for rubric in rubrics.ids}
+        scores[id] = each | {OVERALL: fmean(each.values())}
+    return JudgeResult(
+        name,
+        mode,
+        self_judged,
+        judgements,
+        sum((problems or {}).values()),
+        problems or {},
+        {rubric: mean_interval([each[rubric] for each in scores.values()]) for rubric in (*rubrics.ids, OVERALL)},
+        consistency,
+        scores,
+        reasons or {},
+    )
 
 
 def _judge(key: tuple[str, str], made: Sequence[Judged], header: Header, rubrics: Rubrics) -> JudgeResult:
@@ -105,21 +188,16 @@ def _judge(key: tuple[str, str], made: Sequence[Judged], header: Header, rubrics
             problems[one.problem] += 1
         else:
             by_id[one.id].append(one)
-    scores: dict[str, Mapping[str, float]] = {}
-    for id, ones in by_id.items():
-        each = {rubric: fmean(one.scores[rubric] for one in ones if one.scores) for rubric in rubrics.ids}
-        scores[id] = each | {OVERALL: fmean(each.values())}
-    return JudgeResult(
+    return _result(
         name,
         mode,
-        _same_model(name, header.model),
-        len(made),
-        sum(problems.values()),
-        dict(problems),
-        {rubric: mean_interval([each[rubric] for each in scores.values()]) for rubric in (*rubrics.ids, OVERALL)},
-        _consistency(by_id, rubrics),
-        scores,
-        {id: ones[0].reasons for id, ones in by_id.items()},
+        {id: [one.scores for one in ones if one.scores] for id, ones in by_id.items()},
+        rubrics,
+        judgements=len(made),
+        self_judged=_same_model(name, header.model),
+        problems=dict(problems),
+        consistency=_consistency(by_id, rubrics),
+        reasons={id: ones[0].reasons for id, ones in by_id.items()},
     )
 
 
@@ -154,35 +232,41 @@ def without(judge: JudgeResult, ids: Iterable[str]) -> Mapping[str, Estimate]:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two judges of one run agree."""
+    """How far judges, or people, of one run agree."""
 
-    a: str
-    b: str
+    between: tuple[str, ...]
+    """Two of them, or all human raters."""
     alpha: Mapping[str, float]
     """Krippendorff's, ordinal, by rubric."""
     kappa: Mapping[str, float]
-    """Quadratic-weighted, by rubric."""
+    """Quadratic-weighted, by rubric; empty for more than two."""
     n: int
+    """Answers that at least two of them have scored."""
 
 
 def agreement(run: RunResult, rubrics: Rubrics | None = None) -> list[Agreement]:
-    """Every pair of judges, on the answers that both have scored."""
+    """Every pair of judges, every judge with the people's mean, and people with each other."""
     ids = (rubrics or shipped_rubrics()).ids
-    made = []
-    for i, a in enumerate(run.judges):
-        for b in run.judges[i + 1 :]:
-            common = sorted(set(a.scores) & set(b.scores))
-            pairs = {r: ([a.scores[q][r] for q in common], [b.scores[q][r] for q in common]) for r in ids}
-            made.append(
-                Agreement(
-                    a.name,
-                    b.name,
-                    {r: krippendorff_alpha(np.array(pair)) for r, pair in pairs.items()} if common else {},
-                    {r: weighted_kappa(*pair) for r, pair in pairs.items()} if common else {},
-                    len(common),
-                )
-            )
-    return made
+    models = [judge for judge in run.judges if not judge.human]
+    raters = [judge for judge in run.judges if judge.mode == HUMAN]
+    pairs = [*combinations(models, 2), *((judge, run.people) for judge in models if run.people)]
+    made = [_agreement(pair, ids) for pair in pairs]
+    if len(raters) > 2:
+        made.append(_agreement(raters, ids))
+    return made + [_agreement(pair, ids) for pair in combinations(raters, 2)]
+
+
+def _agreement(some: Sequence[JudgeResult], ids: Sequence[str]) -> Agreement:
+    tally = Counter(id for judge in some for id in judge.scores)
+    common = sorted(id for id, times in tally.items() if times >= 2)
+    empty = dict.fromkeys(ids, float("nan"))
+    given = {r: [[judge.scores[q][r] if q in judge.scores else np.nan for q in common] for judge in some] for r in ids}
+    return Agreement(
+        tuple(judge.name for judge in some),
+        {r: krippendorff_alpha(np.array(scores)) for r, scores in given.items()} if common else empty,
+        {} if len(some) > 2 else {r: weighted_kappa(*scores) for r, scores in given.items()} if common else empty,
+        len(common),
+    )
 
 
 @dataclass(frozen=True)

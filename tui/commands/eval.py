@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ...eval.judging import Mode
     from ...eval.questions import Bench
     from ...eval.report import Report
+    from ...eval.results import RunResult
     from ...eval.run import Progress
     from ...eval.systems import System
 
@@ -38,6 +39,10 @@ BENCHES = {
 }
 File = Annotated[Path | None, typer.Option("--file", help="The bench's file, where it does not ship.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave wrong lines out, count them, and go on.")]
+RatingsFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--ratings", help="CSV of human ratings: rater, question, system and the rubrics; may be repeated."),
+]
 Concurrency = Annotated[int, typer.Option(min=1, max=512, help="Calls at once.")]
 
 
@@ -278,15 +283,70 @@ def report(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or their run.jsonl.")],
     out: Annotated[Path, typer.Option(help="Folder for report.html, report.md and report.json.")] = Path("eval-report"),
     title: Annotated[str, typer.Option(help="Its heading.")] = "Warmline evaluation",
+    ratings: RatingsFiles = None,
+    skip_bad: SkipBad = False,
 ) -> None:
     """Put several runs of questions into one report: charts, tables, comparisons, every transcript.
 
-    Example: warmline eval report eval-runs/warmline200-agent eval-runs/warmline200-agent-no-filter
+    What people said with `warmline eval rate` lies beside the runs and is read from there.
+
+    Example: warmline eval report eval-runs/warmline200-agent eval-runs/warmline200-base --ratings people.csv
     """
     from ...eval.report import Report
-    from ...eval.results import read_result
 
-    raise typer.Exit(_finish(Report(runs=tuple(read_result(path) for path in runs)), out, title, None))
+    raise typer.Exit(_finish(Report(runs=_rated(runs, ratings, skip_bad)), out, title, None))
+
+
+@app.command()
+def rate(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs; several are rated and ranked blindly.")],
+    rater: Annotated[str, typer.Option("--rater", help="Your name, e.g. sam; the ratings are kept under it.")],
+    questions: Annotated[
+        int | None, typer.Option(min=1, help="Only so many questions, the same ones for every rater.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the questions that are picked and of their order.")] = 0,
+) -> None:
+    """Rate answers by the seven rubrics, and rank them, without seeing which system wrote them.
+
+    What you say is kept in RUN/ratings/NAME.jsonl as you say it; the same command goes on where you left off.
+
+    Example: warmline eval rate eval-runs/warmline200-agent eval-runs/warmline200-base --rater sam --questions 40
+    """
+    from ...eval.blind import Sheet
+    from ...eval.results import read_result
+    from ..rate import run as open_screen
+
+    def now() -> str:
+        return datetime.now(UTC).isoformat(timespec="seconds")
+
+    sheet = Sheet([read_result(path) for path in runs], rater, now=now, seed=seed, questions=questions)
+    code = open_screen(sheet, load_settings().chat.theme)
+    typer.echo(f"{sheet.finished} of {len(sheet.pages)} pages are done.")
+    raise typer.Exit(code)
+
+
+def _rated(runs: list[Path], files: list[Path] | None, skip_bad: bool) -> tuple[RunResult, ...]:
+    """The runs with what people said about them, also in CSVs."""
+    from ...eval.lines import EvalError
+    from ...eval.ratings import read_csv
+    from ...eval.results import read_result, with_ratings
+
+    results = [read_result(path) for path in runs]
+    for file in files or ():
+        found, wrong = read_csv(file, skip_bad=skip_bad)
+        _tell_left_out(wrong)
+        strange = [one for one in found.ratings if not any(run.holds(one) for run in results)]
+        if len(strange) == len(found.ratings):
+            names = ", ".join(sorted({run.name for run in results}))
+            raise EvalError(f"{file}: none of its ratings is about an answer of these runs (systems: {names})")
+        if strange:
+            typer.echo(
+                f"{file}: {len(strange)} ratings are of no answer in these runs, "
+                f"such as {strange[0].question} of {strange[0].system}",
+                err=True,
+            )
+        results = [with_ratings(run, found) for run in results]
+    return tuple(results)
 
 
 @app.command()
