@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -24,6 +25,7 @@ from .border import Border
 from .drain import Drain, StoppableModel
 from .errors import Refused, response_to, store_down, unknown
 from .metrics import Metrics
+from .openapi import describe
 from .sessionless import Sessionless
 from .shared import Shared, SharedParts
 from .turns import Turns
@@ -34,6 +36,9 @@ ABOUT = """A guarded support agent. Every text in a reply was checked and may be
 
 Authenticate with `Authorization: Bearer wl_…`. Errors are `{"error": {"message", "type", "param", "code"}}`; where a
 person waits for an answer they carry `safe_reply`, words to show in its place."""
+
+NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI's own would hand the messages of exceptions, which may quote somebody, to any provider it finds."""
 
 
 def create_app(settings: Settings | None = None, **parts: Any) -> FastAPI:
@@ -62,7 +67,15 @@ def create_app(settings: Settings | None = None, **parts: Any) -> FastAPI:
             await shared.turns.all_ended()
             await agent.aclose()
 
-    app = FastAPI(title="Warmline", description=ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Warmline",
+        version=version("warmline"),
+        description=ABOUT,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        telemetry=NO_TELEMETRY,
+    )
     app.state.shared = shared = Shared(
         settings=settings,
         agent=agent,
@@ -88,6 +101,7 @@ def create_app(settings: Settings | None = None, **parts: Any) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "X-Warmline-Session", "X-Warmline-Country"],
             expose_headers=["X-Warmline-Session", "X-Warmline-Level", "X-Warmline-Route", "Retry-After"],
         )
+    describe(app)
     app.add_middleware(Border, settings=settings.service, metrics=metrics, traces=agent.traces)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(StoreError, _store_failed)

@@ -167,6 +167,30 @@ async def test_a_configured_address_gets_the_traces_though_the_sdk_is_off_for_ot
     assert not TracerProvider().get_tracer("guardrails").start_span("x").is_recording()
 
 
+def test_fastapis_own_telemetry_tells_nobody_anything() -> None:
+    pytest.importorskip("opentelemetry.sdk", reason="needs the extra `otel`")
+    code = """
+import asyncio, httpx
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+kept, provider = InMemorySpanExporter(), TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(kept))
+trace.set_tracer_provider(provider)
+from warmline.agent import ScriptedModel, Settings, Store
+from warmline.agent.service.app import create_app
+async def ask():
+    app = create_app(Settings(), model=ScriptedModel(replies=[]), store=Store.open("sqlite:///:memory:"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+        return (await client.get("/healthz")).status_code
+print(asyncio.run(ask()), len(kept.get_finished_spans()))
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "OTEL_SDK_DISABLED"}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert run.stdout.split() == ["200", "0"]
+
+
 def test_an_address_without_the_extra_is_told_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     settings = Settings.load(traces={"url": "http://127.0.0.1:4318/v1/traces"})
