@@ -24,7 +24,7 @@ from ..agent.prompt import ChatMessage, support_prompt, to_chat
 from .pairs import DataError, Pair
 from .screening import UNJUDGED, Screened, screen_pairs
 from .tokens import Estimate, TokenCount
-from .wording import shipped_wording
+from .wording import hears_the_person, shipped_wording
 
 FORMAT = 1
 """Counted up when the files' form changes; training refuses another."""
@@ -50,8 +50,14 @@ class Reason(StrEnum):
     """The output guard refuses the answer."""
     SHORT = "short"
     """Too little of the answer was left."""
+    COLD = "cold"
+    """A shortened answer that begins with advice: nothing in its first words hears the person."""
     LONG = "long"
     """Question and answer take more tokens than a training row may have."""
+
+
+FLAGS = {Reason.CRISIS, Reason.UNJUDGED, Reason.UNSAFE}
+"""What ``keep_flagged`` keeps."""
 
 
 @dataclass(frozen=True)
@@ -150,11 +156,13 @@ def prepare(
         done.levels[seen.level] += 1
         done.left_out.update(seen.left_out)
         reason, detail = _refused(seen)
-        if reason and not (options.keep_flagged and seen.answer):
+        if reason is None and options.words is not None and not hears_the_person(seen.answer):
+            reason = Reason.COLD
+        if reason in FLAGS and options.keep_flagged and seen.answer:
+            done.flagged.append(pair.id)
+        elif reason:
             done.dropped.append(Dropped(pair.id, pair.source, reason, detail))
             continue
-        if reason in (Reason.CRISIS, Reason.UNSAFE, Reason.UNJUDGED):
-            done.flagged.append(pair.id)
         kept.append(pair.model_copy(update={"answer": seen.answer}))
     fitting = _that_fit(kept, options.max_tokens, count or Estimate(), done)
     _part(fitting, options, done)
@@ -170,10 +178,10 @@ def prepare(
 def _refused(seen: Screened) -> tuple[Reason | None, str]:
     if seen.crisis:
         return Reason.CRISIS, seen.level
-    if seen.level == UNJUDGED or UNJUDGED in seen.problems:
+    if UNJUDGED in (seen.level, seen.problem):
         return Reason.UNJUDGED, ""
-    if seen.problems:
-        return Reason.UNSAFE, ", ".join(seen.problems)
+    if seen.problem:
+        return Reason.UNSAFE, seen.problem
     words = len(seen.answer.split())
     return (Reason.SHORT, f"{words} words") if words < SHORTEST else (None, "")
 

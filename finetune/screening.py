@@ -1,7 +1,7 @@
 """What the guards say about training pairs: whether a question is a crisis, and which sentences a model must not learn.
 
-It reads and remembers; what becomes of a pair is for ``prepare.py`` to decide. The memory is bound to the guards and
-the wording rules: when either changes, it starts anew.
+It reads and remembers; what becomes of a pair is for ``prepare.py`` to decide. The memory holds hashes and verdicts,
+never a word of the texts, and starts anew when a file of the guards changes.
 """
 
 from __future__ import annotations
@@ -9,20 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
-from functools import cache
+from contextlib import contextmanager
+from functools import cache, cached_property
 from multiprocessing import get_context
 from pathlib import Path
 
-from pydantic import Field
-
 from .. import guards
 from ..agent.prompt import support_prompt
-from ..guards.types import Frozen, RiskLevel
+from ..guards.types import Frozen, RiskLevel, Utterance
 from .pairs import Pair
-from .wording import FILE as WORDING
 from .wording import reword
 
 UNJUDGED = "error"
@@ -35,15 +32,79 @@ class Screened(Frozen):
     """The crisis filter's verdict on the question, or ``error`` when it could not judge."""
     answer: str = ""
     """The answer as it may be learnt; empty when nothing of it may, or when the question is a crisis."""
-    problems: tuple[str, ...] = ()
-    """What the output guard found in ``answer`` as a whole, as ``diagnosis/you-have``."""
-    left_out: tuple[str, ...] = Field(default=())
+    problem: str = ""
+    """What the output guard found in ``answer`` as a whole, such as ``diagnosis/you-have``."""
+    left_out: tuple[str, ...] = ()
     """Why sentences are missing, once for each sentence."""
 
     @property
     def crisis(self) -> bool:
         """True for a question that the product answers without a model."""
         return self.level in (RiskLevel.ELEVATED, RiskLevel.IMMINENT)
+
+
+class Screen:
+    """Both guards, asked once for each text.
+
+    Args:
+        memory: file of earlier verdicts; read here, and written by whoever takes ``news``.
+    """
+
+    def __init__(self, memory: Path | None = None) -> None:
+        self._known = _remembered(memory) if memory else {}
+        self._news: dict[str, str] = {}
+
+    @cached_property
+    def _crisis(self) -> guards.CrisisFilter:
+        return guards.CrisisFilter()
+
+    @cached_property
+    def _output(self) -> guards.OutputGuard:
+        return guards.OutputGuard(prompt=support_prompt().system)
+
+    def news(self) -> dict[str, str]:
+        """Verdicts that were not in the memory, since the last call."""
+        news, self._news = self._news, {}
+        return news
+
+    def pair(self, pair: Pair, words: int | None, keep_crisis: bool = False) -> Screened:
+        """What the guards say about a pair whose answer is shortened to ``words`` words; None leaves it as it is."""
+        level = self.level(pair.question, pair.history)
+        if level in (RiskLevel.ELEVATED, RiskLevel.IMMINENT) and not keep_crisis:
+            return Screened(level=level)
+        answer, left_out = pair.answer, ()
+        if words is not None:
+            done = reword(answer, words, refused=lambda text, so_far: bool(self.problem(text, so_far, pair.question)))
+            answer, left_out = done.text, done.left_out
+        problem = self.problem(answer, "", pair.question, whole=True) if answer else ""
+        return Screened(level=level, answer=answer, problem=problem, left_out=left_out)
+
+    def level(self, question: str, history: Sequence[Utterance]) -> str:
+        """The crisis filter's level, or ``error``."""
+
+        def ask() -> str:
+            verdict = self._crisis.screen(question, history)
+            return UNJUDGED if verdict.error else str(verdict.level)
+
+        return self._asked(ask, "crisis", question, *(f"{turn.role}: {turn.text}" for turn in history))
+
+    def problem(self, text: str, before: str, question: str, whole: bool = False) -> str:
+        """What the output guard finds, as ``problem/rule`` with commas between; ``error``, or empty for nothing."""
+
+        def ask() -> str:
+            verdict = self._output.check(text, before, question, whole)
+            if verdict.error:
+                return UNJUDGED
+            found = (span.rule if "/" in span.rule else f"{span.problem}/{span.rule}" for span in verdict.spans)
+            return ", ".join(dict.fromkeys(found))
+
+        return self._asked(ask, "reply", text, before, question, str(whole))
+
+    def _asked(self, ask: Callable[[], str], *texts: str) -> str:
+        key = hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:32]
+        if key not in self._known:
+            self._known[key] = self._news[key] = ask()
+        return self._known[key]
 
 
 def screen_pairs(
@@ -58,116 +119,86 @@ def screen_pairs(
     """What the guards say, one for each pair and in their order.
 
     Args:
-        words: the answer's length after ``reword``; None leaves answers as they are.
+        words: the answers' length after ``reword``; None leaves them as they are.
         keep_crisis: read the answers to crisis questions too.
         jobs: processes.
         memory: folder for verdicts of earlier runs; None keeps none.
         progress: called with the number of pairs done since the last call.
     """
-    known = _Memory(memory)
-    keys = [_key(pair, words, keep_crisis) for pair in pairs]
-    new = [(key, pair) for key, pair in zip(keys, pairs, strict=True) if key not in known.rows]
-    new = list({key: (key, pair) for key, pair in new}.values())
-    progress(len(pairs) - len(new))
-    tasks = ((pair, words, keep_crisis) for _, pair in new)
-    with known, _workers(min(jobs, len(new))) as pool:
-        results: Iterable[Screened] = pool.map(_screen, tasks, chunksize=8) if pool else map(_screen, tasks)
-        for (key, _), result in zip(new, results, strict=True):
-            known.add(key, result)
+    file = memory / f"verdicts-{rules_fingerprint()}.jsonl" if memory else None
+    tasks = ((pair, words, keep_crisis) for pair in pairs)
+    results: list[Screened] = []
+    with _remembering(file) as remember, _workers(min(jobs, len(pairs) // 50), file) as each:
+        for screened, news in each(tasks):
+            results.append(screened)
+            remember(news)
             progress(1)
-    return [known.rows[key] for key in keys]
+    return results
 
 
-def _screen(task: tuple[Pair, int | None, bool]) -> Screened:
-    pair, words, keep_crisis = task
-    verdict = _crisis_filter().screen(pair.question, pair.history)
-    level = UNJUDGED if verdict.error else str(verdict.level)
-    if verdict.crisis and not keep_crisis:
-        return Screened(level=level)
-    guard = _output_guard()
-    if words is None:
-        answer, left_out = pair.answer, ()
-    else:
-        done = reword(
-            pair.answer, words, refused=lambda text, before: not guard.check(text, before, pair.question).safe
-        )
-        answer, left_out = done.text, done.left_out
-    if not answer:
-        return Screened(level=level, left_out=left_out)
-    judged = guard.check(answer, context=pair.question, whole=True)
-    problems = tuple(dict.fromkeys(f"{span.problem}/{span.rule.rpartition('/')[2]}" for span in judged.spans))
-    return Screened(level=level, answer=answer, problems=(UNJUDGED,) if judged.error else problems, left_out=left_out)
+Task = tuple[Pair, int | None, bool]
+_here = Screen()
+"""The screen of a worker process; set when it starts."""
 
 
-@cache
-def _crisis_filter() -> guards.CrisisFilter:
-    return guards.CrisisFilter()
+def _start(memory: Path | None) -> None:
+    global _here
+    _here = Screen(memory)
 
 
-@cache
-def _output_guard() -> guards.OutputGuard:
-    return guards.OutputGuard(prompt=support_prompt().system)
+def _screen(task: Task) -> tuple[Screened, dict[str, str]]:
+    return _here.pair(*task), _here.news()
 
 
-def _workers(jobs: int):
+@contextmanager
+def _workers(jobs: int, memory: Path | None):
+    """A ``map`` over so many processes, or over this one alone where more would not pay."""
     if jobs <= 1:
-        return nullcontext(None)
-    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+        screen = Screen(memory)
+        yield lambda tasks: ((screen.pair(*task), screen.news()) for task in tasks)
+        return
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _start, (memory,)) as pool:
+        yield lambda tasks: pool.map(_screen, tasks, chunksize=8)
 
 
-def _key(pair: Pair, words: int | None, keep_crisis: bool) -> str:
-    said = [turn.text for turn in pair.history]
-    text = json.dumps([said, pair.question, pair.answer, words, keep_crisis], ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+@contextmanager
+def _remembering(file: Path | None):
+    """Takes new verdicts and writes them at once: a run that is killed loses none."""
+    if file is None:
+        yield lambda news: None
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as out:
+
+        def remember(news: dict[str, str]) -> None:
+            out.writelines(json.dumps(item) + "\n" for item in news.items())
+            out.flush()
+
+        yield remember
+
+
+def _remembered(file: Path) -> dict[str, str]:
+    known: dict[str, str] = {}
+    if file.exists():
+        for line in file.read_text(encoding="utf-8").splitlines():
+            try:
+                key, verdict = json.loads(line)
+                known[key] = verdict
+            except (ValueError, TypeError):
+                continue  # the last line of a run that was killed
+    return known
 
 
 @cache
 def rules_fingerprint() -> str:
-    """Changes when anything changes that a verdict depends on: the guards' files, the wording rules, the prompt."""
+    """Changes when anything changes that a verdict depends on: a file of the guards, or the system prompt."""
     home = Path(guards.__file__).parent
-    files = sorted(
-        f for f in home.rglob("*") if f.suffix in {".py", ".yaml", ".json", ".onnx"} and "training" not in f.parts
-    )
+    kinds = {".py", ".yaml", ".json", ".onnx"}
+    files: Iterable[Path] = (f for f in home.rglob("*") if f.suffix in kinds and "training" not in f.parts)
     digest = hashlib.sha256(support_prompt().system.encode())
-    for file in [*files, WORDING, Path(__file__), Path(__file__).with_name("wording.py")]:
+    for file in sorted(files):
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:16]
-
-
-class _Memory:
-    """Verdicts of earlier runs under the same rules, in a file that each new verdict is added to at once."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self.rows: dict[str, Screened] = {}
-        self._file = folder / f"screened-{rules_fingerprint()}.jsonl" if folder else None
-        self._out = None
-        if self._file and self._file.exists():
-            self.rows.update(_remembered(self._file))
-
-    def __enter__(self) -> _Memory:
-        if self._file:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._out = self._file.open("a", encoding="utf-8")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._out:
-            self._out.close()
-
-    def add(self, key: str, row: Screened) -> None:
-        self.rows[key] = row
-        if self._out:
-            self._out.write(json.dumps([key, row.model_dump(mode="json")], ensure_ascii=False) + "\n")
-            self._out.flush()
-
-
-def _remembered(file: Path) -> Iterator[tuple[str, Screened]]:
-    for line in file.read_text(encoding="utf-8").splitlines():
-        try:
-            key, row = json.loads(line)
-            yield key, Screened.model_validate(row)
-        except ValueError:
-            continue  # the last line of a run that was killed
 
 
 def default_jobs() -> int:

@@ -62,12 +62,19 @@ class Wording(BaseModel):
     version: int = Field(ge=1)
     """Counted up at every change: cached answers are made anew."""
     leave_out: tuple[LeaveOut, ...]
+    hears: tuple[Pattern, ...] = Field(min_length=1)
+    """Ways to show a person that they were heard."""
     swap: tuple[Swap, ...]
 
     @cached_property
     def unwanted(self) -> tuple[tuple[str, regex.Pattern[str]], ...]:
         """Each rule's name, and what finds it."""
         return tuple((rule.name, regex.compile("|".join(rule.patterns), regex.I)) for rule in self.leave_out)
+
+    @cached_property
+    def heard(self) -> regex.Pattern[str]:
+        """Finds any of ``hears``."""
+        return regex.compile("|".join(self.hears), regex.I)
 
     @cached_property
     def swaps(self) -> tuple[tuple[regex.Pattern[str], str], ...]:
@@ -141,8 +148,17 @@ def reword(
             last = number
         paragraphs[-1].append(sentence)
         openings.add(opening)
-        before = f"{before} {sentence}".strip()
+        before += f"{sentence} "
     return Reworded(_laid_out(paragraphs), tuple(left_out))
+
+
+_BEGINNING = 45
+"""Words of an answer in which the person should be heard; about two sentences."""
+
+
+def hears_the_person(answer: str, wording: Wording | None = None) -> bool:
+    """Whether the beginning of an answer is about how the person feels, before it advises anything."""
+    return bool((wording or shipped_wording()).heard.search(" ".join(answer.split()[:_BEGINNING])))
 
 
 _ITEM = regex.compile(r"^\s*(?:\d{1,2}[.)]|[-*•–])\s+")
@@ -177,8 +193,9 @@ def _plain(sentence: str, wording: Wording) -> str:
 
 
 def _cased(found: Any, put: str) -> str:
-    text = found.expand(put)
-    return text[:1].upper() + text[1:] if found.group()[:1].isupper() else text
+    text, old = found.expand(put), found.group()
+    begins = found.start() == 0 or (old[:1].isupper() and not old.startswith(("I ", "I'")))
+    return text[:1].upper() + text[1:] if begins else text
 
 
 def _laid_out(paragraphs: list[list[str]]) -> str:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from . import training
+
 app = typer.Typer(help="Train an adapter for a support model.", no_args_is_help=True)
 
 
@@ -65,3 +67,6 @@ def data(
     typer.echo(f"{out}: {len(done.train)} to train on, {len(done.validation)} to validate with")
     for reason, number in dict(manifest["dropped"]).items():  # pyright: ignore
         typer.echo(f"  dropped {number:>6}  {reason}")
+
+
+training.add_to(app)
