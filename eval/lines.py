@@ -5,8 +5,10 @@ It decides nothing about what a row means; it never drops a row in silence.
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -90,3 +92,21 @@ def listed(wrong: Iterable[str]) -> str:
     wrong = list(wrong)
     rest = f"\n  and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
     return "".join(f"\n  {line}" for line in wrong[:SHOWN]) + rest
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file, or leave the one that is there as it was.
+
+    Raises:
+        EvalError: it cannot be written, as on a full disk.
+    """
+    half = path.with_name(f".{path.name}.half")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half.write_text(text, "utf-8")
+        half.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            half.unlink(missing_ok=True)
+        full = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
+        raise EvalError(f"{path}: {full}. Nothing was written; what was there before is as it was.") from None
