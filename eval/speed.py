@@ -42,12 +42,19 @@ class Row:
     target: str = ""
 
 
-def rows(*, with_model: bool = True) -> Iterator[Row]:
+def rows(*, with_model: bool = True, vllm: str | None = None) -> Iterator[Row]:
     """Measure, one figure after the other.
 
     Args:
         with_model: also load the embedded model and time its first sentence.
+        vllm: base URL of a vLLM server, to measure what the agent adds to it, and nothing else.
+
+    Raises:
+        EvalError: no vLLM answers at that address.
     """
+    if vllm:
+        yield from asyncio.run(_serving(vllm))
+        return
     yield from _imports()
     yield from _screening()
     yield from asyncio.run(_turns())
@@ -231,3 +238,22 @@ async def _first_sentence() -> list[Row]:
         Row("embedded model, first sentence", f"{statistics.median(firsts) / 1000:.1f} s"),
         Row("embedded model, whole reply", f"{statistics.median(totals) / 1000:.1f} s"),
     ]
+
+
+async def _serving(base_url: str) -> list[Row]:
+    from .serving import side_by_side
+
+    table = []
+    async for streams, raw, through in side_by_side(base_url):
+        what = f"{streams} stream{'s' if streams > 1 else ''}"
+        table += [
+            Row(f"{what}, vLLM by itself", f"{raw.tokens_s:.0f} tokens/s"),
+            Row(f"{what}, through the agent", f"{through.tokens_s / raw.tokens_s:.1%}", ">= 95%"),
+            Row(f"{what}, first token by itself", f"{raw.first_token_ms:.0f} ms"),
+            Row("  what the agent adds", f"{through.first_token_ms - raw.first_token_ms:+.0f} ms", "<= +15 ms"),
+            Row(f"{what}, first sentence by itself", f"{raw.first_sentence_ms:.0f} ms"),
+            Row(
+                "  what the agent adds", f"{through.first_sentence_ms - raw.first_sentence_ms:+.0f} ms", "one sentence"
+            ),
+        ]
+    return table

@@ -98,7 +98,7 @@ class Patience:
 STAGES = (
     (re.compile(r"downloading|fetching \d+ files", re.I), "fetching the model"),
     (re.compile(r"Starting to load model|Loading (safetensors|weights|pt) ", re.I), "loading the weights"),
-    (re.compile(r"torch\.compile|compil(ing|ation)|warming up model", re.I), "compiling"),
+    (re.compile(r"compiling a graph|torch\.compile takes|dynamo bytecode|warming up model", re.I), "compiling"),
     (re.compile(r"KV cache (size|tokens)|Available KV cache|cache config", re.I), "making room for the cache"),
     (re.compile(r"captur\w+ (cuda )?graph", re.I), "capturing graphs"),
     (re.compile(r"loaded new lora|Started server process|Waiting for application startup", re.I), "opening the port"),

@@ -14,6 +14,10 @@ from ._options import Json
 def bench(
     json: Json = False,
     model: Annotated[bool, typer.Option("--model/--no-model", help="Also time the embedded model.")] = True,
+    vllm: Annotated[
+        str | None,
+        typer.Option(help="Base URL of a vLLM server: time what the agent adds to it, alone.", show_default=False),
+    ] = None,
 ) -> None:
     """Measure speed and memory here. Figures on a busy machine are noisy: compare ratios.
 
@@ -21,5 +25,5 @@ def bench(
     """
     from ...eval.speed import rows
 
-    for row in rows(with_model=model):
+    for row in rows(with_model=model, vllm=vllm):
         typer.echo(jsonlib.dumps(asdict(row)) if json else f"{row.what:<56} {row.value:>12}  {row.target}")
