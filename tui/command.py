@@ -26,6 +26,7 @@ from .commands import (
     protocol,
     review,
     screen,
+    serve,
 )
 from .commands import eval as evaluate
 
@@ -61,6 +62,7 @@ app.command(name="ask")(ask.ask)
 app.command(name="screen")(screen.screen)
 app.add_typer(review.app, name="review")
 app.command(name="api")(api.api)
+app.command(name="serve")(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 app.add_typer(hotlines.app, name="hotlines")

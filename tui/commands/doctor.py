@@ -37,12 +37,14 @@ def doctor(json: Json = False) -> None:
         "store": settings.store.resolved_url(),
         "languages": words,
         "model": settings.model.base_url or (str(model) if model else "not fetched yet; run: warmline models pull"),
+        "vllm": _vllm(),
     }
     if json:
         typer.echo(jsonlib.dumps(report, indent=2))
         raise typer.Exit(_code(words))
     typer.echo(f"warmline {report['warmline']} on Python {report['python']}")
-    typer.echo(f"settings file: {report['config_file']}\nstore: {report['store']}\nmodel: {report['model']}\n")
+    typer.echo(f"settings file: {report['config_file']}\nstore: {report['store']}\nmodel: {report['model']}")
+    typer.echo(f"vllm: {report['vllm']}\n")
     for name, missing in report["extras"].items():
         typer.echo(f"  extra {name:<11} {'installed' if not missing else 'missing ' + ', '.join(missing)}")
     typer.echo("")
@@ -52,6 +54,17 @@ def doctor(json: Json = False) -> None:
     for row in report["settings"]:
         typer.echo(f"  {row['key']:<26} {row['value']:<32} {row['source']}")
     raise typer.Exit(_code(words))
+
+
+def _vllm() -> str:
+    """The vLLM that ``warmline serve`` would start."""
+    from ...finetune.vllm import ServeError, find_engine
+
+    try:
+        engine = find_engine()
+    except ServeError as error:
+        return f"none; {error}"
+    return f"{engine.version} for {engine.device}, {engine.python}"
 
 
 def _words(settings: Settings) -> dict[str, str | None]:
