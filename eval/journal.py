@@ -10,6 +10,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Literal, Self
@@ -79,6 +80,28 @@ class Judged(Frozen):
         return self.id, self.judge, self.mode, self.repeat
 
 
+class Probed(Frozen):
+    """One judgement that measures the judge: of a padded answer, or of two answers in one call."""
+
+    kind: Literal["probe"] = "probe"
+    id: str
+    judge: str
+    mode: str
+    form: Literal["padded", "pair", "swapped"]
+    """A pair is the plain answer and the padded one; swapped, the padded one and the plain one."""
+    scores: tuple[dict[str, float], ...] | None = None
+    """Of each text in the order in which they stood; ``None`` is unscored."""
+    problem: str = ""
+    raw: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What is paid for once."""
+        return self.id, self.judge, self.mode, self.form
+
+
 class Screened(Frozen):
     """What one system of the crisis bench said about a message."""
 
@@ -132,7 +155,7 @@ class Asked(Frozen):
     tokens_out: int = 0
 
 
-Line = Header | Answered | Judged | Screened | Talked | Asked
+Line = Header | Answered | Judged | Probed | Screened | Talked | Asked
 _LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 
 
@@ -192,6 +215,8 @@ class Journal:
         """Ids of what was answered, and where in the file it stands."""
         self.judged: dict[tuple[str, str, str, int], bool] = {}
         """What was judged, and whether it has scores."""
+        self.probed: set[tuple[str, str, str, str]] = set()
+        """What the judges were probed with."""
         self.screened: set[tuple[str, str]] = set()
         """Message and system."""
         self.talked: dict[str, int] = {}
@@ -207,7 +232,7 @@ class Journal:
                     case _:
                         self._note(line, start)
         new = not path.exists() or not path.stat().st_size
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)
         self._reading = path.open("rb")
         if new:
             self._write(header)
@@ -233,7 +258,7 @@ class Journal:
         self._reading.seek(start)
         return Talked.model_validate_json(self._reading.readline())
 
-    def add(self, line: Answered | Judged | Screened | Talked | Asked) -> None:
+    def add(self, line: Answered | Judged | Probed | Screened | Talked | Asked) -> None:
         """Write a line; it is there when this returns.
 
         Raises:
@@ -243,11 +268,13 @@ class Journal:
         self._write(line)
         self._note(line, start)
 
-    def _note(self, line: Answered | Judged | Screened | Talked | Asked, start: int) -> None:
+    def _note(self, line: Answered | Judged | Probed | Screened | Talked | Asked, start: int) -> None:
         if isinstance(line, Answered):
             self.answered[line.id] = start
         elif isinstance(line, Judged):
             self.judged[line.key] = line.scores is not None
+        elif isinstance(line, Probed):
+            self.probed.add(line.key)
         elif isinstance(line, Talked):
             self.talked[line.id] = start
         elif isinstance(line, Asked):
@@ -256,10 +283,13 @@ class Journal:
             self.screened.add((line.id, line.system))
 
     def _write(self, line: Line) -> None:
+        data, start = line.model_dump_json(exclude_defaults=False).encode() + b"\n", self._file.tell()
         try:
-            self._file.write(line.model_dump_json(exclude_defaults=False).encode() + b"\n")
-            self._file.flush()
+            if self._file.write(data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
+            with suppress(OSError):  # what was written of the line goes; the lines before it stay
+                self._file.truncate(start)
             full = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
             raise EvalError(f"{self.path}: {full}. What was written is kept; the same command goes on.") from None
 

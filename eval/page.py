@@ -12,10 +12,12 @@ from typing import Any
 
 from ..guards.training.filter_report import published
 from .crisis import PREVALENCES
-from .journal import Answered
+from .journal import Answered, Talked
 from .lines import EvalError
-from .report import Report, Table, limits, method, summary, tables
+from .report import Report, limits, method, summary, tables
 from .results import OVERALL, JudgeResult, RunResult
+from .simulated import SimulationFigures
+from .tables import Table
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
 """Told apart by colour-blind readers too (Okabe and Ito)."""
@@ -77,6 +79,9 @@ def as_html(report: Report, title: str) -> str:
     for number, run in enumerate(report.runs):
         body.append(f"<h2>Transcripts of {escape(run.name)}</h2>")
         body += [_transcript(report, run, number, answer) for answer in run.answers.values()]
+    for one in report.simulations:
+        body.append(f"<h2>Conversations with {escape(one.name)}</h2>")
+        body += [_talk(one, talk) for talk in one.talks]
     drawn = json.dumps({name: chart for name, (_, chart) in charts.items()}).replace("<", "\\u003c")
     library = f"<script>{get_plotlyjs()}</script>" if charts else ""
     script = f"<script>const CHARTS = {drawn};{_SCRIPT if charts else _SCRIPT[_SCRIPT.index('function') :]}</script>"
@@ -238,6 +243,22 @@ def _table(one: Table, anchors: dict[str, str]) -> str:
 def _markdown_table(text: str) -> str:
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines()]
     return _table(Table("", rows[0], rows[2:]), {}).replace("<h2></h2>", "")
+
+
+def _talk(one: SimulationFigures, talk: Talked) -> str:
+    said = []
+    for turn in talk.turns:
+        tag = "<span class='tag'>crisis protocol</span>" if turn.route == "crisis" else ""
+        said.append(f"<blockquote class='person'>{escape(turn.said)}</blockquote>{tag}")
+        said.append(f"<blockquote>{escape(turn.reply)}</blockquote>")
+    for judge in one.judges:
+        grades = [[name, grade.value, ""] for name, grade in judge.grades.get(talk.id, {}).items()]
+        asked = judge.answers.get(talk.id, ())
+        rows = grades + [[a.question, a.answer or "unscored", a.reason or a.problem] for a in asked]
+        head = ("dimension or question", "answer", "reason")
+        said.append(_table(Table(judge.judge, head, rows), {}).replace("h2>", "h4>"))
+    risk = f"<span class='tag'>risk: {escape(talk.risk)}</span>" if talk.risk else ""
+    return f"<details><summary>{escape(talk.id)} {escape(talk.persona)}{risk}</summary>{''.join(said)}</details>"
 
 
 def _transcript(report: Report, run: RunResult, number: int, answer: Answered) -> str:

@@ -6,7 +6,7 @@ It says how each figure was made and what it cannot tell. It ranks nothing that 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,7 +18,11 @@ from .imhi import ImhiFigures
 from .rankings import ranking_figures
 from .results import OVERALL, RunComparison, RunResult, agreement, compare, without, worst
 from .rubrics import Rubrics, shipped_rubrics
+from .simulated import LIMIT as SIMULATED_LIMIT
+from .simulated import METHOD as SIMULATED_METHOD
+from .simulated import SimulationFigures, simulation_data, simulation_summary, simulation_tables
 from .statistics import Estimate
+from .tables import Table
 
 HIGH_UNSCORED = 0.05
 """Share of unscored judgements from which on a mean is not to be trusted."""
@@ -33,6 +37,7 @@ class Report:
     crisis: CrisisFigures | None = None
     dialogues: tuple[DialogueFigures, ...] = ()
     imhi: tuple[ImhiFigures, ...] = ()
+    simulations: tuple[SimulationFigures, ...] = ()
     rubrics: Rubrics = field(default_factory=shipped_rubrics)
 
     @property
@@ -106,6 +111,7 @@ def summary(report: Report) -> list[str]:
     said += [
         f"{s.name}: weighted F1 {s.weighted_f1:.3f} on {s.n} posts, {s.unreadable} unreadable." for s in report.imhi
     ]
+    said += [line for one in report.simulations for line in simulation_summary(one)]
     return said
 
 
@@ -134,6 +140,8 @@ def method(report: Report) -> list[str]:
         )
     if report.imhi:
         said.append("The label is what the first sentence names. F1 is weighted by how often a label is true.")
+    if report.simulations:
+        said.append(SIMULATED_METHOD)
     return said
 
 
@@ -154,6 +162,8 @@ def limits(report: Report) -> list[str]:
             "messages from there it looks better than it is.",
             "Published figures were reached on other sets and are no comparison of systems.",
         ]
+    if report.simulations:
+        said.append(SIMULATED_LIMIT)
     return said
 
 
@@ -208,6 +218,8 @@ def as_data(report: Report) -> dict[str, Any]:
         ]
     if report.imhi:
         data["imhi"] = [vars(one) for one in report.imhi]
+    if report.simulations:
+        data["simulations"] = [simulation_data(one) for one in report.simulations]
     return _no_nan(data | {"method": method(report), "limits": limits(report)})
 
 
@@ -285,16 +297,6 @@ def _no_nan(value: Any) -> Any:
 
 
 # -- as tables, for Markdown and for the page --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with its heading."""
-
-    title: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[object]]
-    note: str = ""
 
 
 def tables(report: Report) -> list[Table]:
@@ -493,6 +495,8 @@ def _other_tables(report: Report) -> Iterable[Table]:
     if report.imhi:
         rows = [[s.name, s.n, f"{s.weighted_f1:.3f}", s.unreadable] for s in report.imhi]
         yield Table("IMHI", ["set", "posts", "weighted F1", "unreadable"], rows)
+    for one in report.simulations:
+        yield from simulation_tables(one)
 
 
 def _or_dash(value: float, digits: int = 3) -> str:

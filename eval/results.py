@@ -15,8 +15,9 @@ from statistics import fmean
 
 import numpy as np
 
-from .journal import Answered, Header, Judged, read_run
+from .journal import Answered, Header, Judged, Probed, read_run
 from .lines import EvalError
+from .probe import ProbeFigures, probe_figures
 from .ratings import Rating, Ratings, fingerprint, read_beside
 from .rubrics import Rubrics, shipped_rubrics
 from .statistics import Difference, Estimate, holm, krippendorff_alpha, mean_interval, paired_difference, weighted_kappa
@@ -70,6 +71,8 @@ class RunResult:
     """Models first, then people."""
     ratings: Ratings = field(default_factory=Ratings)
     """What people said about these answers."""
+    probes: tuple[ProbeFigures, ...] = ()
+    """What moves the judges that should not."""
 
     @property
     def name(self) -> str:
@@ -104,6 +107,7 @@ def read_result(path: Path, rubrics: Rubrics | None = None) -> RunResult:
     header: Header | None = None
     answers: dict[str, Answered] = {}
     judged: dict[tuple[str, str], list[Judged]] = defaultdict(list)
+    probed: dict[tuple[str, str], list[Probed]] = defaultdict(list)
     for line in read_run(path):
         match line:
             case Header():
@@ -112,12 +116,16 @@ def read_result(path: Path, rubrics: Rubrics | None = None) -> RunResult:
                 answers[line.id] = line
             case Judged():
                 judged[line.judge, line.mode].append(line)
+            case Probed():
+                probed[line.judge, line.mode].append(line)
             case _:
                 pass
     if header is None or not answers:
         raise EvalError(f"{path}: holds no answers")
     judges = tuple(_judge(key, made, header, rubrics) for key, made in sorted(judged.items()))
-    return with_ratings(RunResult(path, header, answers, judges), read_beside(path.parent), rubrics)
+    probes = tuple(probe_figures(judged[key], some, rubrics) for key, some in sorted(probed.items()))
+    run = RunResult(path, header, answers, judges, probes=probes)
+    return with_ratings(run, read_beside(path.parent), rubrics)
 
 
 def with_ratings(run: RunResult, more: Ratings, rubrics: Rubrics | None = None) -> RunResult:
@@ -194,14 +202,14 @@ def _judge(key: tuple[str, str], made: Sequence[Judged], header: Header, rubrics
         {id: [one.scores for one in ones if one.scores] for id, ones in by_id.items()},
         rubrics,
         judgements=len(made),
-        self_judged=_same_model(name, header.model),
+        self_judged=same_model(name, header.model),
         problems=dict(problems),
         consistency=_consistency(by_id, rubrics),
         reasons={id: ones[0].reasons for id, ones in by_id.items()},
     )
 
 
-def _same_model(judge: str, model: str) -> bool:
+def same_model(judge: str, model: str) -> bool:
     """Whether they are one model, wherever it is served."""
     return judge.rpartition("@")[0].casefold() == (model.rpartition("@")[0] or model).casefold()
 

@@ -9,15 +9,19 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Any, Generic, Literal, TypeVar
 
 from .endpoint import Client, EndpointError, EndpointRefused
-from .journal import VERSION, Answered, Header, Journal, Judged
-from .judging import Mode, Scores, Unreadable
+from .journal import VERSION, Answered, Header, Journal, Judged, Probed
+from .judging import Chat, Mode, PairMode, Unreadable, structured_pair
+from .probe import padded
 from .questions import Bench, Question
 from .systems import System
 
 GIVE_UP = 5
 """Failures in a row, without one success so far, after which a run stops: the next ones would fail as well."""
+PAIR_TOKENS = 3000
+"""For two judgements in one call; one alone fits into the client's default of 1500."""
 RAW_CHARS = 4000
 """Of a judgement that could not be read, kept to be looked at."""
 
@@ -41,6 +45,16 @@ class Progress:
     def rate(self) -> float:
         """Calls a second since the start."""
         return (self.done - self.kept) / max(1e-9, perf_counter() - self.started)
+
+    def fail(self, error: EndpointError) -> None:
+        """Count a call that got no answer.
+
+        Raises:
+            EndpointRefused: nothing has worked so far.
+        """
+        self.failed.append(str(error))
+        if len(self.failed) >= GIVE_UP and self.done == self.kept:
+            raise EndpointRefused(f"{error}. Nothing has worked so far, so the run was stopped.")
 
     @property
     def seconds_left(self) -> float | None:
@@ -93,9 +107,7 @@ async def run(
     by_name = dict(zip(names, judges, strict=True))
 
     def failed(error: EndpointError) -> None:
-        progress.failed.append(str(error))
-        if len(progress.failed) >= GIVE_UP and progress.done == kept:
-            raise EndpointRefused(f"{error}. Nothing has worked so far, so the run was stopped.")
+        progress.fail(error)
         tell(progress)
 
     async def judge_one(answer: Answered, name: str, repeat: int) -> None:
@@ -154,36 +166,144 @@ async def run(
     return progress
 
 
-async def judge(client: Client, mode: Mode, answer: Answered, repeat: int = 0) -> Judged:
-    """One judgement. What cannot be read is asked for once more, and is then unscored."""
-    messages = mode.asks(answer.question, answer.text)
+Read = TypeVar("Read")
+
+
+@dataclass(frozen=True)
+class Heard(Generic[Read]):
+    """What a judge said, read; or why it could not be."""
+
+    value: Read | None
+    problem: str
+    raw: str
+    tokens_in: int
+    tokens_out: int
+
+
+async def hear(
+    client: Client,
+    messages: Chat,
+    reads: Callable[[str], Read],
+    again: Callable[[str], str],
+    **options: Any,
+) -> Heard[Read]:
+    """Ask a judge. What cannot be read is asked for once more."""
     tokens_in = tokens_out = 0
-    problem, raw, scores = "", "", None
+    problem = raw = ""
     for attempt in range(2):
-        options = {"seed": repeat, "temperature": 0.7} if repeat else {}
-        said = await client.ask(messages, response_format=mode.response_format, **options)
+        said = await client.ask(messages, **options)
         tokens_in, tokens_out = tokens_in + said.tokens_in, tokens_out + said.tokens_out
         try:
-            scores = mode.reads(said.text)
-            break
+            return Heard(reads(said.text), "", "", tokens_in, tokens_out)
         except Unreadable as error:
             problem, raw = str(error), said.text[:RAW_CHARS]
             if attempt == 0:
                 messages = [
                     *messages,
                     {"role": "assistant", "content": said.text},
-                    {"role": "user", "content": mode.again(problem)},
+                    {"role": "user", "content": again(problem)},
                 ]
-    made = scores or Scores({}, {})
+    return Heard(None, problem, raw, tokens_in, tokens_out)
+
+
+async def judge(client: Client, mode: Mode, answer: Answered, repeat: int = 0) -> Judged:
+    """One judgement; unscored where it cannot be read."""
+    options = {"seed": repeat, "temperature": 0.7} if repeat else {}
+    heard = await hear(
+        client,
+        mode.asks(answer.question, answer.text),
+        mode.reads,
+        mode.again,
+        response_format=mode.response_format,
+        **options,
+    )
     return Judged(
         id=answer.id,
         judge=client.endpoint.name,
         mode=mode.name,
         repeat=repeat,
-        scores=dict(made.scores) if scores else None,
-        reasons=dict(made.reasons),
-        problem="" if scores else problem,
-        raw="" if scores else raw,
-        tokens_in=tokens_in,
-        tokens_out=tokens_out,
+        scores=dict(heard.value.scores) if heard.value else None,
+        reasons=dict(heard.value.reasons) if heard.value else {},
+        problem=heard.problem,
+        raw=heard.raw,
+        tokens_in=heard.tokens_in,
+        tokens_out=heard.tokens_out,
+    )
+
+
+async def probe(
+    questions: Sequence[Question],
+    judges: Sequence[Client],
+    mode: Mode,
+    journal: Journal,
+    *,
+    concurrency: int = 16,
+    tell: Callable[[Progress], object] = lambda _: None,
+) -> Progress:
+    """Measure the judges on ``questions`` that were answered: see ``eval.probe``. Costs up to three calls each.
+
+    Raises:
+        EvalError: as for ``run``.
+    """
+    pair = structured_pair(mode.rubrics) if mode.name == "structured" else None
+    forms: tuple[Form, ...] = ("padded", "pair", "swapped") if pair else ("padded",)
+    answered = [question.id for question in questions if question.id in journal.answered]
+    wanted = [(id, client, form) for id in answered for client in judges for form in forms]
+    left = [one for one in wanted if (one[0], one[1].endpoint.name, mode.name, one[2]) not in journal.probed]
+    progress = Progress(len(wanted), done=len(wanted) - len(left), kept=len(wanted) - len(left))
+    waiting = iter(left)
+
+    async def worker() -> None:
+        for id, client, form in waiting:
+            answer = journal.answer(id)
+            assert answer
+            try:
+                made = await _probe(client, mode, pair, answer, form)
+            except EndpointError as error:
+                progress.fail(error)
+                continue
+            journal.add(made)
+            progress.done += 1
+            progress.unscored += made.scores is None
+            progress.tokens_in += made.tokens_in
+            progress.tokens_out += made.tokens_out
+            tell(progress)
+
+    tell(progress)
+    tasks = [asyncio.create_task(worker()) for _ in range(max(1, concurrency))]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return progress
+
+
+Form = Literal["padded", "pair", "swapped"]
+
+
+async def _probe(client: Client, mode: Mode, pair: PairMode | None, answer: Answered, form: Form) -> Probed:
+    plain, longer = answer.text, padded(answer.text)
+    if form == "padded" or pair is None:
+        alone = mode.asks(answer.question, longer)
+        heard = await hear(
+            client, alone, lambda text: (mode.reads(text),), mode.again, response_format=mode.response_format
+        )
+    else:
+        texts = (plain, longer) if form == "pair" else (longer, plain)
+        both = pair.asks(answer.question, *texts)
+        heard = await hear(
+            client, both, pair.reads, pair.again, response_format=pair.response_format, max_tokens=PAIR_TOKENS
+        )
+    return Probed(
+        id=answer.id,
+        judge=client.endpoint.name,
+        mode=mode.name,
+        form=form,
+        scores=tuple(dict(one.scores) for one in heard.value) if heard.value else None,
+        problem=heard.problem,
+        raw=heard.raw,
+        tokens_in=heard.tokens_in,
+        tokens_out=heard.tokens_out,
     )

@@ -17,7 +17,7 @@ from .lines import EvalError
 from .questions import Answer, Question
 
 if TYPE_CHECKING:
-    from ..agent import SupportAgent
+    from ..agent import Session, SupportAgent
     from ..agent.settings import Settings
 
 MAX_TOKENS = 512
@@ -53,6 +53,32 @@ class System(Protocol):
         ...
 
 
+class Talk(Protocol):
+    """A conversation that goes on."""
+
+    async def say(self, text: str) -> Reply:
+        """What is said to the next message. Raises EndpointError where there is no answer."""
+        ...
+
+
+class Counterpart(Protocol):
+    """A system that one can talk with for longer than one message."""
+
+    @property
+    def name(self) -> str:
+        """As reports call it."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """See ``System``."""
+        ...
+
+    async def open(self, country: str = "") -> Talk:
+        """A conversation of its own."""
+        ...
+
+
 class Unfiltered(CrisisFilter):
     """Lets everything through: what the model would say if nobody looked. For measuring only, never for people."""
 
@@ -76,8 +102,22 @@ class AgentSystem:
 
     async def answer(self, question: Question) -> Reply:
         """The reply as the person would have seen it."""
-        session = await self._agent.open_session(country=self._country)
-        async for event in session.send(question.text):
+        return await (await self.open()).say(question.text)
+
+    async def open(self, country: str = "") -> AgentTalk:
+        """A conversation of its own."""
+        return AgentTalk(await self._agent.open_session(country=country or self._country))
+
+
+class AgentTalk:
+    """One conversation with the agent."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def say(self, text: str) -> Reply:
+        """What the person would have seen."""
+        async for event in self._session.send(text):
             if event.type == "failed":
                 raise EndpointError(f"the agent failed: {event.detail}")
             if event.type == "done":
@@ -108,11 +148,28 @@ class EndpointSystem:
 
     async def answer(self, question: Question) -> Reply:
         """What the model says to it."""
+        return await (await self.open()).say(question.text)
+
+    async def open(self, country: str = "") -> EndpointTalk:
+        """A conversation of its own; the country is nothing to a bare model."""
+        return EndpointTalk(self._client, self._temperature)
+
+
+class EndpointTalk:
+    """One conversation with a model, which is sent all of it each time."""
+
+    def __init__(self, client: Client, temperature: float) -> None:
+        self._client, self._temperature = client, temperature
+        self._said: list[Utterance] = []
+
+    async def say(self, text: str) -> Reply:
+        """What the model says to it."""
         from ..agent.prompt import to_chat
 
-        messages = [{"role": m["role"], "content": m["content"]} for m in to_chat([], question.text)]
+        messages = [{"role": m["role"], "content": m["content"]} for m in to_chat(self._said, text)]
         start = perf_counter()
         said: Said = await self._client.ask(messages, temperature=self._temperature, max_tokens=MAX_TOKENS)
+        self._said += [Utterance(role="user", text=text), Utterance(role="assistant", text=said.text)]
         return Reply(said.text, "", said.tokens_in, said.tokens_out, (perf_counter() - start) * 1000)
 
 

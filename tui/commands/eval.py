@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json as jsonlib
-import re
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,18 +14,19 @@ import typer
 
 from ._bar import Bar
 from ._options import Json, load_settings
+from ._reports import finish, slug
+from .simulate import simulate
 
 if TYPE_CHECKING:
     from ...agent.settings import Settings
     from ...eval.journal import Journal
     from ...eval.judging import Mode
     from ...eval.questions import Bench
-    from ...eval.report import Report
     from ...eval.results import RunResult
-    from ...eval.run import Progress
     from ...eval.systems import System
 
 app = typer.Typer(help="Measure what the parts are worth.", no_args_is_help=True)
+app.command()(simulate)
 
 MODEL_KEY, JUDGE_KEY = "WARMLINE_EVAL_MODEL_KEY", "WARMLINE_EVAL_JUDGE_KEY"
 BENCHES = {
@@ -126,7 +126,7 @@ def run(
     if bench != "warmline200" and file is None:
         raise typer.BadParameter(f"{bench} wants --file: {BENCHES[bench]}")
     settings = load_settings()
-    whose = "systems" if bench in ("crisis", "dialogues") else _slug(model) + ("" if crisis_filter else "-no-filter")
+    whose = "systems" if bench in ("crisis", "dialogues") else slug(model) + ("" if crisis_filter else "-no-filter")
     folder = out or Path("eval-runs") / f"{bench}-{whose}"
     if bench == "crisis" and file:
         named = system or ["filter", "keywords"]
@@ -150,10 +150,6 @@ def run(
         skip_bad=skip_bad,
     )
     raise typer.Exit(asyncio.run(made))
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", Path(text).stem if text.endswith(".jsonl") else text.partition("@")[0]).strip("-")
 
 
 async def _questions(
@@ -209,7 +205,7 @@ async def _questions(
         found = Report(runs=(result,) if judges else (), imhi=(imhi.figures(labelled, answers),))
     elif not judges:
         typer.echo("No --judge: the answers were gathered and not rated.")
-    return _finish(found, folder, f"{questions.name}: {tested.name}", progress)
+    return finish(found, folder, f"{questions.name}: {tested.name}", progress)
 
 
 async def _system(
@@ -266,7 +262,7 @@ async def _crisis(
     with Journal(folder / "run.jsonl", about) as journal, Bar() as bar:
         progress = await crisis.screen_all(messages, systems, journal, concurrency=concurrency, tell=bar.tell)
     heard = crisis.read_heard(folder / "run.jsonl", [system.name for system in systems])
-    return _finish(Report(crisis=crisis.figures(messages, heard)), folder, f"Crisis bench: {file.name}", progress)
+    return finish(Report(crisis=crisis.figures(messages, heard)), folder, f"Crisis bench: {file.name}", progress)
 
 
 def _dialogues(file: Path, folder: Path, settings: Settings) -> int:
@@ -275,7 +271,7 @@ def _dialogues(file: Path, folder: Path, settings: Settings) -> int:
     from ...eval.report import Report
 
     figures = every_figure(read_dialogues(file), crisis_filter(settings.guards))
-    return _finish(Report(dialogues=tuple(figures)), folder, f"Dialogues: {file.name}", None)
+    return finish(Report(dialogues=tuple(figures)), folder, f"Dialogues: {file.name}", None)
 
 
 @app.command()
@@ -294,7 +290,7 @@ def report(
     """
     from ...eval.report import Report
 
-    raise typer.Exit(_finish(Report(runs=_rated(runs, ratings, skip_bad)), out, title, None))
+    raise typer.Exit(finish(Report(runs=_rated(runs, ratings, skip_bad)), out, title, None))
 
 
 @app.command()
@@ -389,28 +385,3 @@ def _tell_left_out(wrong: tuple[str, ...]) -> None:
         typer.echo(f"left out: {line}", err=True)
     if len(wrong) > 20:
         typer.echo(f"left out: {len(wrong) - 20} more", err=True)
-
-
-def _finish(found: Report, folder: Path, title: str, progress: Progress | None) -> int:
-    from importlib.util import find_spec
-
-    from ...eval.page import as_html
-    from ...eval.report import as_data, as_markdown, summary
-
-    folder.mkdir(parents=True, exist_ok=True)
-    made = {"title": title, "made": datetime.now(UTC).isoformat(timespec="seconds")}
-    (folder / "report.json").write_text(jsonlib.dumps(made | as_data(found), indent=1, ensure_ascii=False), "utf-8")
-    (folder / "report.md").write_text(as_markdown(found, title), "utf-8")
-    written = ["report.json", "report.md"]
-    if find_spec("plotly"):
-        (folder / "report.html").write_text(as_html(found, title), "utf-8")
-        written.insert(0, "report.html")
-    for line in summary(found):
-        typer.echo(line)
-    without = "" if find_spec("plotly") else " The HTML page needs plotly: pip install 'warmline[eval]'."
-    typer.echo(f"{folder}: {', '.join(written)}.{without}")
-    if progress and progress.failed:
-        typer.echo(f"{len(progress.failed)} calls failed, such as: {progress.failed[0]}", err=True)
-        typer.echo("The same command makes them again and pays for nothing twice.", err=True)
-        return 1
-    return 0
