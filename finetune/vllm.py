@@ -455,7 +455,11 @@ class Plan:
                     f"cache, {CPU_RUNTIME_BYTES / 1e9:.1f} vLLM itself) and {free / 1e9:.1f} GB are free; "
                     "give a smaller --kv-gb or --model"
                 )
-        elif not _spans_nodes(self.extra) and weights / self.gpus > GPU_SHARE * min(self.engine.gpus):
+            return
+        smaller = (
+            flags(self.extra) & {"--quantization", "--cpu-offload-gb", "--pipeline-parallel-size"} or "-q" in self.extra
+        )
+        if not (smaller or _spans_nodes(self.extra)) and weights / self.gpus > GPU_SHARE * min(self.engine.gpus):
             raise ServeError(
                 f"not enough GPU memory: {weights / self.gpus / 1e9:.0f} GB of weights for a GPU of "
                 f"{min(self.engine.gpus) / 1e9:.0f} GB; split the model with --gpus, or serve a smaller one"
