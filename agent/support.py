@@ -391,8 +391,8 @@ class Session:
         self.language = record.language
         """ISO 639-1 code of the language the person writes in."""
         self._one_at_a_time = asyncio.Lock()
-        self._unwritten: tuple[TurnRecord, str] | None = None
-        """A turn that was shown but could not be stored, with what was shown."""
+        self._unwritten: Callable[[], object] | None = None
+        """Writes a turn that was shown but could not be stored."""
         self._told = 0
         """The newest message of a reviewer that was handed out."""
         self._with_human = False
@@ -404,10 +404,19 @@ class Session:
             self._stir()
             self._note(side, self._stirs)
 
-    async def send(self, text: str) -> AsyncGenerator[Event]:
+    async def send(self, text: str, *, request: str | None = None, raises: bool = False) -> AsyncGenerator[Event]:
         """One turn. Closing the generator stops the reply; what was shown stays and is stored.
 
         Never raises for what the person wrote or for a part that failed: the last event is ``done`` or ``failed``.
+
+        Args:
+            text: the message.
+            request: what the caller calls this request, at most 64 characters; one request begins one turn.
+            raises: for a caller who can be told to come back. Another process that answers this conversation, and a
+                repeated request, lead to the safe reply otherwise.
+
+        Raises:
+            TurnPending, TurnRepeated: before the first event, and only with ``raises``.
         """
         from ..guards.clean import clean
 
@@ -421,7 +430,7 @@ class Session:
         async with self._one_at_a_time:
             with self._agent.traces.turn() as trace:
                 with trace.part("store") as part:
-                    begun = await self._uncancelled(self._begin, message)
+                    begun = await self._uncancelled(partial(self._begin, request=request, raises=raises), message)
                     part.note(step="begin", failed=begun.trouble is not None)
                 async with aclosing(self._answer(begun, trace)) as events:
                     async for event in events:
@@ -431,7 +440,9 @@ class Session:
         """Answer the message that a crash left unanswered, if there is one."""
         async with self._one_at_a_time:
             for turn in await asyncio.to_thread(self._agent.store.unfinished, self.id):
-                begun = await asyncio.to_thread(lambda turn=turn: _Begun(turn, self._state(turn), side=self._look()))
+                begun = await asyncio.to_thread(self._adopt, turn)
+                if begun is None:  # another process was quicker
+                    continue
                 with self._agent.traces.turn() as trace:
                     async with aclosing(self._answer(begun, trace)) as events:
                         async for event in events:
@@ -491,24 +502,49 @@ class Session:
         try:
             return await asyncio.shield(beginning)
         except asyncio.CancelledError:
+            from .store import TurnStatus
+
             begun = await beginning
             if begun.turn is not None:
-                self._unwritten = (begun.turn, "")
+                self._unwritten = partial(self._agent.store.close_turn, begun.turn, TurnStatus.CLOSED, "")
             raise
 
-    def _begin(self, message: str) -> _Begun:
+    def _begin(self, message: str, request: str | None, raises: bool) -> _Begun:
         """Commit the message, before anything else runs, and load what came before it."""
-        from .store import StoreError
+        from .store import StoreError, TurnPending, TurnRepeated
 
-        turn = None
+        turn, store = None, self._agent.store
         try:
+            if request is not None:  # before anything is closed: the turn that it began may still want its answer
+                store.refuse_repeated(self.id, request)
             self._settle_earlier()
-            turn = self._agent.store.begin_turn(self.id, message)
+            turn = store.begin_turn(self.id, message, request)
             return _Begun(turn, self._state(turn), side=self._look())
         except Exception as error:  # whatever broke, the person gets the safe reply
+            if raises and isinstance(error, (TurnPending, TurnRepeated)):
+                raise
             trouble = str(error) if isinstance(error, StoreError) else type(error).__name__
             log.error("the conversation could not be stored or read: %s", trouble, exc_info=True)
             return _Begun(turn, {"text": message}, trouble=trouble)
+
+    def _adopt(self, turn: TurnRecord) -> _Begun | None:
+        """Take over a turn that a crash left behind; None when somebody else did."""
+        if not self._agent.store.adopt(turn):
+            return None
+        return _Begun(turn, self._state(turn), side=self._look())
+
+    def settle(self) -> None:
+        """Write down a turn that was shown but could not be stored then; its ticket, too. Blocking.
+
+        Raises:
+            StoreError: it still cannot.
+        """
+        from .store import TurnSettled
+
+        if self._unwritten is not None:
+            with suppress(TurnSettled):
+                self._unwritten()
+            self._unwritten = None
 
     def _look(self) -> HumanSide:
         """The human side as it is now; a reviewer who is gone has given the talk back."""
@@ -544,13 +580,11 @@ class Session:
         from .store import TurnSettled, TurnStatus
 
         store, interrupted = self._agent.store, self.copy.interrupted()
-        open_turns = [(turn, interrupted) for turn in store.unfinished(self.id)]
-        if self._unwritten is not None:
-            open_turns.append(self._unwritten)
-        for turn, text in open_turns:
-            with suppress(TurnSettled):
-                store.close_turn(turn, TurnStatus.CLOSED, text)
-        self._unwritten = None
+        for turn in store.unfinished(self.id):
+            if store.adopt(turn):
+                with suppress(TurnSettled):
+                    store.close_turn(turn, TurnStatus.CLOSED, interrupted)
+        self.settle()
 
     async def _answer(self, begun: _Begun, trace: Trace) -> AsyncGenerator[Event]:
         """Run the graph and write what came of it. With trouble in the store a person in danger still gets the lines,
@@ -665,36 +699,41 @@ class Session:
 
     def _finish(self, turn: TurnRecord, shown: _Shown, *, stopped: bool) -> str | None:
         """Write the turn. Returns what went wrong, for the operator, or None."""
-        from .store import StoreError, TurnStatus
+        from .store import StoreError
+
+        self.language = (shown.state or {}).get("language", self.language)
+        try:
+            self._write(turn, shown, stopped)
+        except StoreError as error:
+            log.error("the reply could not be stored: %s", error)
+            self._unwritten = partial(self._write, turn, shown, stopped)
+            return str(error)
+        return None
+
+    def _write(self, turn: TurnRecord, shown: _Shown, stopped: bool) -> None:
+        from .store import TurnStatus
 
         state: TurnState = shown.state or {"text": turn.user_text}
         store, verdict = self._agent.store, state.get("verdict")
-        self.language = state.get("language", self.language)
-        try:
-            if verdict is None:  # stopped, or broken, before it was judged
-                store.close_turn(turn, TurnStatus.CLOSED if stopped else TurnStatus.FAILED, shown.reply)
-            else:
-                store.finish_turn(
-                    turn,
-                    reply=shown.reply,
-                    route=shown.route,
-                    verdict=verdict,
-                    language=self.language,
-                    risk=state.get("risk"),
-                    protocol=state.get("progress"),
-                    card=shown.card,
-                    crisis=_crisis(state, shown),
-                    problems=(*state.get("problems", ()), *([MADE_WAY] if shown.made_way else ())),
-                    stopped=stopped,
-                    ms=shown.ms,
-                    first_sentence_ms=shown.first_sentence_ms,
-                )
-                self._remember_country(state)
-        except StoreError as error:
-            log.error("the reply could not be stored: %s", error)
-            self._unwritten = (turn, shown.reply)
-            return str(error)
-        return None
+        if verdict is None:  # stopped, or broken, before it was judged
+            store.close_turn(turn, TurnStatus.CLOSED if stopped else TurnStatus.FAILED, shown.reply)
+            return
+        store.finish_turn(
+            turn,
+            reply=shown.reply,
+            route=shown.route,
+            verdict=verdict,
+            language=self.language,
+            risk=state.get("risk"),
+            protocol=state.get("progress"),
+            card=shown.card,
+            crisis=_crisis(state, shown),
+            problems=(*state.get("problems", ()), *([MADE_WAY] if shown.made_way else ())),
+            stopped=stopped,
+            ms=shown.ms,
+            first_sentence_ms=shown.first_sentence_ms,
+        )
+        self._remember_country(state)
 
     def _remember_country(self, state: TurnState) -> None:
         """Keep the country that the person named when the crisis reply asked for it."""

@@ -59,12 +59,15 @@ def create_app(settings: Settings | None = None, **parts: Any) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         await asyncio.to_thread(lambda: agent.store)  # a store that cannot be used is told at the start
         warming = asyncio.create_task(_warm_up(agent))
+        settling = asyncio.create_task(shared.turns.settling())
         try:
             yield
         finally:
             drain.cut()
             warming.cancel()
+            settling.cancel()
             await shared.turns.all_ended()
+            await shared.turns.settle()
             await agent.aclose()
 
     app = FastAPI(
@@ -98,7 +101,13 @@ def create_app(settings: Settings | None = None, **parts: Any) -> FastAPI:
             CORSMiddleware,
             allow_origins=origins,
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "X-Warmline-Session", "X-Warmline-Country"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "X-Warmline-Session",
+                "X-Warmline-Country",
+            ],
             expose_headers=["X-Warmline-Session", "X-Warmline-Level", "X-Warmline-Route", "Retry-After"],
         )
     describe(app)

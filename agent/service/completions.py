@@ -35,10 +35,10 @@ from ..events import (
 from ..store import ApiKey, StoreError, UnknownSession
 from .access import ChatKey
 from .errors import Refused, unknown
-from .sessions import country_code, new_session
+from .sessions import IdempotencyKey, country_code, new_session
 from .shared import Shared, SharedParts
 from .sse import Stream
-from .turns import RunningTurn
+from .turns import Turn
 
 router = APIRouter(prefix="/v1", tags=["OpenAI-compatible"])
 
@@ -111,6 +111,7 @@ async def complete(
     body: ChatRequest,
     x_warmline_session: Annotated[str | None, Header(description="A session of this key.")] = None,
     x_warmline_country: Annotated[str | None, Header(description="ISO 3166-1 alpha-2, e.g. IE.")] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """A guarded reply.
 
@@ -119,7 +120,7 @@ async def complete(
     """
     if body.n not in (None, 1):
         raise Refused(400, "unsupported", "there is one reply: n must be 1", param="n")
-    turn, session = await _turn(service, key, body, x_warmline_session, x_warmline_country)
+    turn, session = await _turn(service, key, body, x_warmline_session, x_warmline_country, idempotency_key)
     events = turn.events()
     first = await anext(events, None)  # the verdict comes first: the headers can tell of it
     headers = {"X-Warmline-Session": session} if session else {}
@@ -134,8 +135,13 @@ async def complete(
 
 
 async def _turn(
-    service: Shared, key: ApiKey, body: ChatRequest, session: str | None, country: str | None
-) -> tuple[RunningTurn, str | None]:
+    service: Shared,
+    key: ApiKey,
+    body: ChatRequest,
+    session: str | None,
+    country: str | None,
+    request: str | None,
+) -> tuple[Turn, str | None]:
     """The turn that a request asks for, and its session. With a store that fails, one that is held."""
     said = [Utterance(role="user" if m.role == "user" else "assistant", text=m.text) for m in body.messages if _talk(m)]
     try:
@@ -145,7 +151,7 @@ async def _turn(
             session = await _named(service, key, body.user, country)
         if session is not None:
             text = await asyncio.to_thread(_news, service, session, said, country)
-            return await service.turns.send(session, text), session
+            return await service.turns.send(session, text, request), session
     except UnknownSession:
         raise unknown("session") from None
     except StoreError as error:

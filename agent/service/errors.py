@@ -77,6 +77,16 @@ def busy() -> Refused:
     )
 
 
+def reused_key() -> Refused:
+    """The idempotency key came with another message before. That message must not be lost."""
+    return Refused(
+        422,
+        "idempotency_key_reused",
+        "this idempotency key belongs to another message; make a new one for each message",
+        param="Idempotency-Key",
+    )
+
+
 def stopping() -> Refused:
     """The service is about to stop."""
     headers = {"Retry-After": "2", "Connection": "close"}

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,12 +21,23 @@ from .access import ChatKey, OwnerKey
 from .errors import Refused
 from .shared import Shared, SharedParts
 from .sse import Stream, frame
-from .turns import RunningTurn
+from .turns import Turn
 
 router = APIRouter(prefix="/v1")
 
 Country = Annotated[
     str | None, Field(max_length=2, description="ISO 3166-1 alpha-2, for the hotlines.", examples=["IE"])
+]
+
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        max_length=255,
+        description="Any string, a new one for each message. Sent again with the same message it begins no second "
+        "turn: the stored reply is told again, and a message that a crash left unanswered is answered.",
+    ),
 ]
 
 
@@ -168,15 +179,18 @@ async def delete(service: SharedParts, key: OwnerKey, session_id: str) -> Respon
     """Delete a conversation whole. The audit chain stays valid; it holds no words."""
     await service.check_owner(session_id, key)
     await service.agent.delete_session(session_id)
+    service.turns.forget(session_id)
     return Response(status_code=204)
 
 
 @router.post("/sessions/{session_id}/turns", response_model=Reply, responses=EVENTS, tags=["turns"])
-async def send(service: SharedParts, key: ChatKey, session_id: str, body: NewTurn) -> Response:
+async def send(
+    service: SharedParts, key: ChatKey, session_id: str, body: NewTurn, idempotency_key: IdempotencyKey = None
+) -> Response:
     """Say something. One turn at a time: while one runs, the next is told 409 and to come back."""
     try:
         await service.check_owner(session_id, key)
-        turn = await service.turns.send(session_id, body.text)
+        turn = await service.turns.send(session_id, body.text, idempotency_key)
     except UnknownSession:
         raise
     except StoreError as error:
@@ -276,14 +290,14 @@ def history_of(service: Shared, session_id: str) -> History:
     )
 
 
-async def frames(turn: RunningTurn) -> AsyncGenerator[str]:
+async def frames(turn: Turn) -> AsyncGenerator[str]:
     """A turn as Server-Sent Events."""
     async with aclosing(turn.events()) as events:
         async for event in events:
             yield frame(event)
 
 
-async def whole(turn: RunningTurn) -> JSONResponse:
+async def whole(turn: Turn) -> JSONResponse:
     """A turn as one object."""
     verdict: VerdictEvent | None = None
     card, last, said, replaced = None, None, "", list[str]()

@@ -1,6 +1,6 @@
 """Conversations, kept: sessions, turns, verdicts, crisis events and an audit chain, in SQLite or PostgreSQL."""
 
-from .errors import StoreError, TicketMoved, TurnPending, TurnSettled, UnknownSession
+from .errors import StoreError, TicketMoved, TurnPending, TurnRepeated, TurnSettled, UnknownSession
 from .handoff import Handoff, HumanKind, HumanMessage, HumanSide, Mark, MarkedMessage, Note
 from .keys import ApiKey, KeyRefused, Keys, Scope
 from .outbox import Delivery, Outbox
@@ -47,6 +47,7 @@ __all__ = [
     "TicketState",
     "TurnPending",
     "TurnRecord",
+    "TurnRepeated",
     "TurnSettled",
     "TurnStatus",
     "UnknownSession",

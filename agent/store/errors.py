@@ -29,6 +29,14 @@ class TurnPending(StoreError):
         self.turn_id = turn_id
 
 
+class TurnRepeated(StoreError):
+    """The request that brought this message was taken before; ``turn_id`` says which turn it began."""
+
+    def __init__(self, where: str, turn_id: str) -> None:
+        super().__init__(where, "this request was taken before", "Its turn holds the answer.")
+        self.turn_id = turn_id
+
+
 class TurnSettled(StoreError):
     """The turn is not pending any more: it was finished or closed elsewhere, or its conversation was deleted."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,10 @@ class Owner:
     pid: int
     started: str
     """Start time of the process, so that a reused pid is not taken for it."""
+    at: float = 0.0
+    """When it took the turn, in seconds since 1970 by its own clock."""
+    uptime: float = 0.0
+    """The same in seconds since the machine started, which no change of the clock moves."""
 
     @classmethod
     def current(cls) -> Owner:
@@ -39,6 +44,12 @@ class Owner:
         """For ``Owner.read``."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
+    def age(self, here: Owner) -> float:
+        """Seconds since it took the turn, seen from ``here``. On one machine a clock that jumps changes nothing."""
+        if self.boot and self.boot == here.boot and self.uptime:
+            return here.uptime - self.uptime
+        return here.at - self.at
+
     def dead(self, here: Owner) -> bool:
         """True only when it is certain, seen from ``here``, that this process is gone."""
         if self.host != here.host:
@@ -48,6 +59,12 @@ class Owner:
         if self.namespace != here.namespace or os.name != "posix":
             return False
         return not _runs(self.pid) or (bool(self.started) and _started(self.pid) != self.started)
+
+
+def uptime() -> float:
+    """Seconds since the machine started, sleep included; 0 where that cannot be asked."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.clock_gettime(clock) if clock is not None else 0.0
 
 
 @lru_cache(maxsize=1)

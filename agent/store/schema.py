@@ -87,6 +87,8 @@ class Turn(Stored):
             sqlite_where=text("status = 'pending'"),
             postgresql_where=text("status = 'pending'"),
         ),
+        # And so does "one request, one turn".
+        Index("uq_turns_request", "session_id", "request", unique=True),
     )
 
     id: Mapped[str] = mapped_column(ID, primary_key=True)
@@ -103,6 +105,8 @@ class Turn(Stored):
     finished: Mapped[datetime | None]
     ms: Mapped[float | None]
     first_sentence_ms: Mapped[float | None]
+    request: Mapped[str | None] = mapped_column(String(64))
+    """Digest of the idempotency key that the message came with."""
 
 
 class StoredVerdict(Stored):
@@ -254,6 +258,15 @@ class SessionKey(Stored):
     reference: Mapped[str | None] = mapped_column(String(64))
 
 
+class TextKeyRow(Stored):
+    """A key that texts may be encrypted with: its fingerprint, never the key."""
+
+    __tablename__ = "text_keys"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    created: Mapped[datetime]
+
+
 class Audit(Stored):
     """The chain. No foreign keys: a row outlives the conversation it speaks of. Triggers refuse every change."""
 
@@ -284,4 +297,5 @@ MARKS_TABLE = _table(StoredMark)
 OUTBOX_TABLE = _table(StoredDelivery)
 API_KEYS_TABLE = _table(ApiKeyRow)
 SESSION_KEYS_TABLE = _table(SessionKey)
+TEXT_KEYS_TABLE = _table(TextKeyRow)
 AUDIT_TABLE = _table(Audit)

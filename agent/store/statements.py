@@ -48,12 +48,15 @@ LATEST_TURNS = (
 # A literal, not a parameter: only so does SQLite see that the small index of open turns is enough.
 _OPEN = literal(TurnStatus.PENDING.value, literal_execute=True)
 PENDING = select(*TURN_COLUMNS, Turn.owner).where(Turn.status == _OPEN).order_by(Turn.created)
+REPEATED = select(Turn.id).where(OF_SESSION, Turn.request == bindparam("request"))
 NEW_TURN = insert(TURNS_TABLE)
 TOUCH_SESSION = (
     update(SESSIONS_TABLE)
     .where(SESSIONS_TABLE.c.id == bindparam("session"))
     .values(updated=bindparam("now"), title=bindparam("name"), ended=None)
 )
+LOCK_TURN = select(Turn.status, Turn.owner).where(Turn.id == bindparam("turn_id")).with_for_update()
+ADOPT_TURN = update(TURNS_TABLE).where(TURNS_TABLE.c.id == bindparam("turn")).values(owner=bindparam("owner"))
 # The guard against a second reply: whoever comes later finds no pending row.
 SETTLE_TURN = (
     update(TURNS_TABLE)

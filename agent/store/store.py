@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -19,11 +20,11 @@ from ..events import Route
 from . import audit, handoff
 from . import statements as sql
 from .database import Database
-from .errors import StoreError, TurnPending, TurnSettled, UnknownSession
+from .errors import StoreError, TurnPending, TurnRepeated, TurnSettled, UnknownSession
 from .handoff import Handoff
 from .keys import Keys
 from .outbox import Outbox
-from .owner import Owner
+from .owner import Owner, uptime
 from .records import AuditReport, AuditRow, CrisisEntry, CrisisEvent, SessionRecord, TurnRecord, TurnStatus
 from .rows import (
     NOT_KEPT,
@@ -64,6 +65,7 @@ class Store:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+        uptime: Callable[[], float] = uptime,
         owner: Callable[[], Owner] = Owner.current,
         abandoned_after: timedelta = ABANDONED_AFTER,
         webhook: bool = False,
@@ -75,7 +77,7 @@ class Store:
         """What the webhook still has to be told; stays empty without ``webhook``."""
         self.keys = Keys(database, clock, new_id)
         """API keys of the service, and whose conversation is whose."""
-        self._clock = clock
+        self._clock, self._uptime = clock, uptime
         self._new_id = new_id
         self._owner = owner  # asked each time: after a fork the process is another one
         self._abandoned_after = abandoned_after
@@ -167,13 +169,19 @@ class Store:
 
     # Turns
 
-    def begin_turn(self, session_id: str, text: str) -> TurnRecord:
+    def begin_turn(self, session_id: str, text: str, request: str | None = None) -> TurnRecord:
         """Keep a message before anything is made of it. When this returns, a power cut cannot take it away.
 
         A turn that its owner left behind is closed first: nobody has to wait for a process that is gone.
 
+        Args:
+            session_id: the conversation.
+            text: the message.
+            request: what the sender calls this request, at most 64 characters; one request begins one turn.
+
         Raises:
             TurnPending: the message before is still being answered.
+            TurnRepeated: ``request`` began a turn before; nothing was written.
             UnknownSession: there is no such conversation.
         """
         now, key, text = self._clock(), {"session_id": session_id}, storable(text)
@@ -182,15 +190,16 @@ class Store:
             session = connection.execute(sql.LOCK_SESSION, key).first()
             if session is None:
                 raise self._unknown()
+            self._refuse_repeated(connection, session_id, request)
             last = connection.execute(sql.LAST_TURN, key).first()
             if last and last.status == TurnStatus.PENDING:
-                if not self._abandoned(last.owner, last.created, now):
+                if not self._abandoned(last.owner):
                     raise TurnPending(self.where, last.id)
                 self._settle(connection, last.id, _closed(TurnStatus.CLOSED, "", now))
                 entries.append(audit.turn_closed(session_id, last.id, TurnStatus.CLOSED))
             turn = TurnRecord(self._new_id(), session_id, last.number + 1 if last else 1, text, created=now)
             row = {"id": turn.id, "session_id": session_id, "number": turn.number, "user_text": text, "created": now}
-            row |= {"status": turn.status.value, "stopped": False, "owner": self._owner().stored()}
+            row |= {"status": turn.status.value, "stopped": False, "owner": self._here().stored(), "request": request}
             connection.execute(sql.NEW_TURN, row)
             title = session.title or title_from(text)
             connection.execute(sql.TOUCH_SESSION, {"session": session_id, "now": now, "name": title})
@@ -281,10 +290,20 @@ class Store:
 
     def unfinished(self, session_id: str | None = None) -> tuple[TurnRecord, ...]:
         """Pending turns whose owner is gone, oldest first: what a restart has to finish or close."""
-        now = self._clock()
         with self._database.reading() as connection:
             pending = connection.execute(_of(sql.PENDING, sql.TURN_SESSION, session_id)).all()
-        return tuple(turn_of(row[:-1]) for row in pending if self._abandoned(row.owner, row.created, now))
+        return tuple(turn_of(row[:-1]) for row in pending if self._abandoned(row.owner))
+
+    def adopt(self, turn: TurnRecord) -> bool:
+        """Take over a turn whose owner is gone. Of several who try at once, one is told True: so nobody answers it
+        twice."""
+        key = {"turn_id": turn.id}
+        with self._database.writing() as connection:
+            row = connection.execute(sql.LOCK_TURN, key).first()
+            if row is None or row.status != TurnStatus.PENDING or not self._abandoned(row.owner):
+                return False
+            connection.execute(sql.ADOPT_TURN, {"turn": turn.id, "owner": self._here().stored()})
+        return True
 
     def answering(self, session_id: str) -> bool:
         """True while a message of this conversation is being answered, here or by another process."""
@@ -292,7 +311,16 @@ class Store:
             last = connection.execute(sql.LAST_TURN, {"session_id": session_id}).first()
         if last is None or last.status != TurnStatus.PENDING:
             return False
-        return not self._abandoned(last.owner, last.created, self._clock())
+        return not self._abandoned(last.owner)
+
+    def refuse_repeated(self, session_id: str, request: str) -> None:
+        """Look whether a request began a turn before.
+
+        Raises:
+            TurnRepeated: it did.
+        """
+        with self._database.reading() as connection:
+            self._refuse_repeated(connection, session_id, request)
 
     def turn(self, turn_id: str) -> TurnRecord | None:
         """One turn, ``None`` when there is none."""
@@ -385,9 +413,19 @@ class Store:
 
     # Parts
 
-    def _abandoned(self, owner: str, created: datetime, now: datetime) -> bool:
-        process = Owner.read(owner)
-        return process is None or now - created > self._abandoned_after or process.dead(self._owner())
+    def _here(self) -> Owner:
+        return replace(self._owner(), at=self._clock().timestamp(), uptime=self._uptime())
+
+    def _abandoned(self, owner: str) -> bool:
+        process, here = Owner.read(owner), self._here()
+        return process is None or process.age(here) > self._abandoned_after.total_seconds() or process.dead(here)
+
+    def _refuse_repeated(self, connection: Connection, session_id: str, request: str | None) -> None:
+        if request is None:
+            return
+        key = {"session_id": session_id, "request": request}
+        if turn_id := connection.execute(sql.REPEATED, key).scalar():
+            raise TurnRepeated(self.where, turn_id)
 
     def _find(self, connection: Connection, session_id: str) -> AnyRow:
         row = connection.execute(sql.SESSION, {"session_id": session_id}).first()

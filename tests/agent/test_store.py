@@ -19,6 +19,7 @@ from warmline.agent.store import (
     CrisisEntry,
     Store,
     TurnPending,
+    TurnRepeated,
     TurnRecord,
     TurnSettled,
     TurnStatus,
@@ -59,6 +60,9 @@ class Clock:
         self.now += timedelta(seconds=1)
         return self.now
 
+    def uptime(self) -> float:
+        return (self.now - datetime(2025, 12, 31, tzinfo=UTC)).total_seconds()
+
 
 @pytest.fixture
 def clock() -> Clock:
@@ -72,7 +76,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path, clock: Clock) -> Iterator[Store]:
-    with Store.open(f"sqlite:///{path}", clock=clock) as store:
+    with Store.open(f"sqlite:///{path}", clock=clock, uptime=clock.uptime) as store:
         yield store
 
 
@@ -316,14 +320,18 @@ def test_a_turn_of_a_living_process_is_not_unfinished(store: Store) -> None:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="start time and boot are read from /proc")
 def test_a_turn_whose_process_is_gone_is_unfinished(store: Store, gone: dict[str, object]) -> None:
     dead = replace(Owner.current(), **gone)  # type: ignore[arg-type]
-    turn = Store(store._database, owner=lambda: dead, clock=store._clock).begin_turn(store.create_session().id, "one")
+    turn = Store(store._database, owner=lambda: dead, clock=store._clock, uptime=store._uptime).begin_turn(
+        store.create_session().id, "one"
+    )
     assert store.unfinished() == (turn,)
 
 
 @pytest.mark.parametrize("elsewhere", [{"host": "replica-2"}, {"namespace": "pid:[1]"}])
 def test_a_turn_of_another_machine_or_container_is_left_alone(store: Store, elsewhere: dict[str, str]) -> None:
     other = replace(Owner.current(), pid=2**22 + 1, **elsewhere)  # type: ignore[arg-type]
-    Store(store._database, owner=lambda: other, clock=store._clock).begin_turn(store.create_session().id, "one")
+    Store(store._database, owner=lambda: other, clock=store._clock, uptime=store._uptime).begin_turn(
+        store.create_session().id, "one"
+    )
     assert store.unfinished() == ()
 
 
@@ -331,6 +339,31 @@ def test_a_turn_pending_for_too_long_is_unfinished_whoever_owns_it(store: Store,
     turn = store.begin_turn(store.create_session().id, "one")
     clock.now += timedelta(minutes=6)
     assert store.unfinished() == (turn,)
+
+
+def test_a_clock_that_jumps_takes_no_turn_from_a_living_process(store: Store) -> None:
+    session = store.create_session()
+    store.begin_turn(session.id, "one")
+    for jump in (timedelta(days=1), timedelta(days=-1)):
+        now = store._clock() + jump
+        with Store.open(f"sqlite:///{store.where}", clock=lambda now=now: now, uptime=store._uptime) as other:
+            assert (other.answering(session.id), other.unfinished()) == (True, ())
+
+
+def test_of_two_who_adopt_an_orphaned_turn_one_may_answer_it(store: Store, clock: Clock) -> None:
+    turn = store.begin_turn(store.create_session().id, "one")
+    clock.now += timedelta(minutes=6)
+    assert (store.adopt(turn), store.adopt(turn), store.unfinished()) == (True, False, ())
+
+
+def test_one_request_begins_one_turn(store: Store) -> None:
+    session, other = store.create_session(), store.create_session()
+    turn = store.begin_turn(session.id, "one", "r1")
+    store.finish_turn(turn, reply="hi", verdict=CALM, route="support")
+    with pytest.raises(TurnRepeated) as repeated:
+        store.begin_turn(session.id, "one", "r1")
+    assert repeated.value.turn_id == turn.id
+    assert store.begin_turn(other.id, "one", "r1").number == 1
 
 
 def test_unfinished_turns_can_be_asked_for_one_conversation(store: Store, clock: Clock) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-REVISIONS = ("m0001", "m0002", "m0003")
+REVISIONS = ("m0001", "m0002", "m0003", "m0004")
 """Every revision, oldest first. A database at one that is not listed was written by a newer Warmline."""
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "warmline_version"
