@@ -52,12 +52,14 @@ class Mode:
 def structured(rubrics: Rubrics | None = None, words: JudgeWords | None = None) -> Mode:
     """JSON by a schema: one short reason, then one whole number, for each rubric."""
     rubrics, words = rubrics or shipped_rubrics(), words or judge_words()
-    listed = "\n\n".join(_described(rubric) for rubric in rubrics.rubrics)
 
     def asks(question: str, answer: str) -> Chat:
-        mark = "====" + hashlib.sha256(f"{question}\0{answer}".encode("utf-8", "replace")).hexdigest()[:16]
         said = words.user.format(
-            rubrics=listed, question=question, answer=answer, fence=mark, first=rubrics.rubrics[0].id
+            rubrics=_listed(rubrics),
+            question=question,
+            answer=answer,
+            fence=_fence(question, answer),
+            first=rubrics.ids[0],
         )
         return [{"role": "system", "content": words.system}, {"role": "user", "content": said}]
 
@@ -65,10 +67,66 @@ def structured(rubrics: Rubrics | None = None, words: JudgeWords | None = None) 
         "structured",
         rubrics,
         asks,
-        lambda text: _read_json(text, rubrics),
+        lambda text: _ratings(_object(text), rubrics),
         lambda problem: words.again.format(problem=problem),
-        {"type": "json_schema", "json_schema": {"name": "ratings", "strict": True, "schema": schema(rubrics)}},
+        _constrained("ratings", schema(rubrics)),
     )
+
+
+@dataclass(frozen=True)
+class PairMode:
+    """Two answers in one call."""
+
+    asks: Callable[[str, str, str], Chat]
+    """Question, first and second answer."""
+    reads: Callable[[str], tuple[Scores, Scores]]
+    """The judge's text, to the scores of both. Raises Unreadable."""
+    again: Callable[[str], str]
+    response_format: Mapping[str, Any]
+
+
+def structured_pair(rubrics: Rubrics | None = None, words: JudgeWords | None = None) -> PairMode:
+    """As ``structured``, with two answers beside each other. For measuring what the order does, not for scores."""
+    rubrics, words = rubrics or shipped_rubrics(), words or judge_words()
+
+    def asks(question: str, first: str, second: str) -> Chat:
+        said = words.pair.format(
+            rubrics=_listed(rubrics),
+            question=question,
+            answer=first,
+            second=second,
+            fence=_fence(question, first, second),
+            first=rubrics.ids[0],
+        )
+        return [{"role": "system", "content": words.system}, {"role": "user", "content": said}]
+
+    def reads(text: str) -> tuple[Scores, Scores]:
+        made = _object(text)
+        if set(made) != {"first", "second"}:
+            raise Unreadable('it wants the entries "first" and "second" and no other')
+        return _ratings(made["first"], rubrics), _ratings(made["second"], rubrics)
+
+    one = schema(rubrics)
+    both = {
+        "type": "object",
+        "properties": {"first": one, "second": one},
+        "required": ["first", "second"],
+        "additionalProperties": False,
+    }
+    return PairMode(asks, reads, lambda problem: words.again.format(problem=problem), _constrained("two_ratings", both))
+
+
+def _listed(rubrics: Rubrics) -> str:
+    return "\n\n".join(_described(rubric) for rubric in rubrics.rubrics)
+
+
+def _fence(*texts: str) -> str:
+    """A line that none of the texts can hold, because it is made of their hash."""
+    return "====" + hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _constrained(name: str, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}
 
 
 def schema(rubrics: Rubrics) -> dict[str, Any]:
@@ -95,7 +153,7 @@ def _described(rubric: Rubric) -> str:
     return f"{rubric.id} ({rubric.name}): {rubric.asks}\n{points}"
 
 
-def _read_json(text: str, rubrics: Rubrics) -> Scores:
+def _object(text: str) -> dict[str, Any]:
     start, end = text.find("{"), text.rfind("}")
     try:
         made = json.loads(text[start : end + 1]) if start >= 0 else None
@@ -103,6 +161,12 @@ def _read_json(text: str, rubrics: Rubrics) -> Scores:
         made = None
     if not isinstance(made, dict):
         raise Unreadable("it holds no JSON object")
+    return made
+
+
+def _ratings(made: Any, rubrics: Rubrics) -> Scores:
+    if not isinstance(made, dict):
+        raise Unreadable("it holds no ratings")
     if missing := [id for id in rubrics.ids if id not in made]:
         raise Unreadable(f"no rating of {', '.join(missing)}")
     if extra := sorted(set(made) - set(rubrics.ids)):

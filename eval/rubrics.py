@@ -57,11 +57,13 @@ class Rubrics(Frozen):
 
 
 class JudgeWords(Frozen):
-    """What a judge is told, with places for the rubrics, the question and the answer."""
+    """What a judge is told, with places for the rubrics, the question and the answer or answers."""
 
     version: int = Field(ge=1)
     system: str
     user: str
+    pair: str
+    """Two answers in one call."""
     again: str
     again_paper: str
 
@@ -72,7 +74,7 @@ def read_rubrics(path: Path) -> Rubrics:
     Raises:
         EvalError: naming the file and the key.
     """
-    return _read(path, Rubrics)
+    return read_data(path, Rubrics)
 
 
 @cache
@@ -84,10 +86,15 @@ def shipped_rubrics() -> Rubrics:
 @cache
 def judge_words() -> JudgeWords:
     """The words of the `structured` mode."""
-    return _read(DATA / "judge.yaml", JudgeWords)
+    return read_data(DATA / "judge.yaml", JudgeWords)
 
 
-def _read(path: Path, kind: type[File]) -> File:
+def read_data(path: Path, kind: type[File]) -> File:
+    """A YAML file of that kind.
+
+    Raises:
+        EvalError: naming the file and the key.
+    """
     try:
         return kind.model_validate(yaml.safe_load(path.read_text("utf-8")))
     except OSError as error:

@@ -9,19 +9,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .endpoint import Client, EndpointError, EndpointRefused
-from .journal import VERSION, Answered, Header, Journal, Judged, Probed
-from .judging import Chat, Mode, PairMode, Unreadable, structured_pair
-from .probe import padded
+from .journal import VERSION, Answered, Header, Journal, Judged
+from .judging import Chat, Mode, Unreadable
 from .questions import Bench, Question
 from .systems import System
 
 GIVE_UP = 5
 """Failures in a row, without one success so far, after which a run stops: the next ones would fail as well."""
-PAIR_TOKENS = 3000
-"""For two judgements in one call; one alone fits into the client's default of 1500."""
 RAW_CHARS = 4000
 """Of a judgement that could not be read, kept to be looked at."""
 
@@ -224,84 +221,6 @@ async def judge(client: Client, mode: Mode, answer: Answered, repeat: int = 0) -
         repeat=repeat,
         scores=dict(heard.value.scores) if heard.value else None,
         reasons=dict(heard.value.reasons) if heard.value else {},
-        problem=heard.problem,
-        raw=heard.raw,
-        tokens_in=heard.tokens_in,
-        tokens_out=heard.tokens_out,
-    )
-
-
-async def probe(
-    questions: Sequence[Question],
-    judges: Sequence[Client],
-    mode: Mode,
-    journal: Journal,
-    *,
-    concurrency: int = 16,
-    tell: Callable[[Progress], object] = lambda _: None,
-) -> Progress:
-    """Measure the judges on ``questions`` that were answered: see ``eval.probe``. Costs up to three calls each.
-
-    Raises:
-        EvalError: as for ``run``.
-    """
-    pair = structured_pair(mode.rubrics) if mode.name == "structured" else None
-    forms: tuple[Form, ...] = ("padded", "pair", "swapped") if pair else ("padded",)
-    answered = [question.id for question in questions if question.id in journal.answered]
-    wanted = [(id, client, form) for id in answered for client in judges for form in forms]
-    left = [one for one in wanted if (one[0], one[1].endpoint.name, mode.name, one[2]) not in journal.probed]
-    progress = Progress(len(wanted), done=len(wanted) - len(left), kept=len(wanted) - len(left))
-    waiting = iter(left)
-
-    async def worker() -> None:
-        for id, client, form in waiting:
-            answer = journal.answer(id)
-            assert answer
-            try:
-                made = await _probe(client, mode, pair, answer, form)
-            except EndpointError as error:
-                progress.fail(error)
-                continue
-            journal.add(made)
-            progress.done += 1
-            progress.unscored += made.scores is None
-            progress.tokens_in += made.tokens_in
-            progress.tokens_out += made.tokens_out
-            tell(progress)
-
-    tell(progress)
-    tasks = [asyncio.create_task(worker()) for _ in range(max(1, concurrency))]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    return progress
-
-
-Form = Literal["padded", "pair", "swapped"]
-
-
-async def _probe(client: Client, mode: Mode, pair: PairMode | None, answer: Answered, form: Form) -> Probed:
-    plain, longer = answer.text, padded(answer.text)
-    if form == "padded" or pair is None:
-        alone = mode.asks(answer.question, longer)
-        heard = await hear(
-            client, alone, lambda text: (mode.reads(text),), mode.again, response_format=mode.response_format
-        )
-    else:
-        texts = (plain, longer) if form == "pair" else (longer, plain)
-        both = pair.asks(answer.question, *texts)
-        heard = await hear(
-            client, both, pair.reads, pair.again, response_format=pair.response_format, max_tokens=PAIR_TOKENS
-        )
-    return Probed(
-        id=answer.id,
-        judge=client.endpoint.name,
-        mode=mode.name,
-        form=form,
-        scores=tuple(dict(one.scores) for one in heard.value) if heard.value else None,
         problem=heard.problem,
         raw=heard.raw,
         tokens_in=heard.tokens_in,
