@@ -9,16 +9,17 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from .canonical import canonical
 from .filter import EncoderScores, Thresholds
+from .foreign import own_spelling
 from .network_files import EncoderError, Network, open_network, read_calibration
 from .types import Category, Frozen, RiskLevel
 
@@ -50,6 +51,10 @@ class Scale(Frozen):
         return 1 / (1 + math.exp(-max(-40.0, min(40.0, self.slope * logit + self.shift))))
 
 
+Spelling = Literal["canonical", "own"]
+"""How a network reads a text: see ``encoder_text`` and ``own_spelling``."""
+
+
 class Calibration(Frozen):
     """How the logits of one set of weights are read."""
 
@@ -58,6 +63,7 @@ class Calibration(Frozen):
     crisis: Scale
     categories: dict[Category, Scale]
     level_temperature: float = Field(1.0, gt=0)
+    spelling: Spelling = "canonical"
     window: int = Field(ge=16, le=512)
     """Tokens of a window, the two marks at its ends included."""
     pad: int = Field(0, ge=0)
@@ -82,7 +88,7 @@ class WindowedScores(EncoderScores):
     complete: bool
     """False when a text was too long to be read in full, and only windows spread over it were read."""
     span: tuple[int, int] | None = None
-    """Words that spoke most for a crisis, ``[start, end)`` in ``encoder_text(text)``; ``None`` for an empty text."""
+    """Words that spoke most for a crisis, ``[start, end)`` in the text as the network spells it; None when empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,9 @@ def _named(found: re.Match[str]) -> str:
 def encoder_text(text: str) -> str:
     """The text as the encoder reads it: canonical spelling, emoji by their names (its vocabulary has no emoji)."""
     return _SYMBOL.sub(_named, canonical(text).text)
+
+
+SPELLINGS: Mapping[Spelling, Callable[[str], str]] = {"canonical": encoder_text, "own": own_spelling}
 
 
 class OnnxEncoder:
@@ -131,7 +140,7 @@ class OnnxEncoder:
 
     def scores(self, text: str) -> WindowedScores:
         """Scores for one message of any length, the empty one included."""
-        plain = encoder_text(text)
+        plain = SPELLINGS[self.calibration.spelling](text)
         windows, complete = self._windows(plain)
         if not windows:
             return WindowedScores(crisis=0.0, levels=_NOTHING, mean=0.0, windows=0, complete=True)
@@ -146,7 +155,7 @@ class OnnxEncoder:
         """Raw outputs [windows, 13], for calibration and reports."""
         import numpy as np
 
-        windows, _ = self._windows(encoder_text(text))
+        windows, _ = self._windows(SPELLINGS[self.calibration.spelling](text))
         return self._run(windows)[0] if windows else np.zeros((0, len(self.calibration.outputs)), dtype=np.float32)
 
     def _windows(self, text: str) -> tuple[list[_Window], bool]:

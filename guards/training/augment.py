@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import random
 import re
+import unicodedata
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..canonical import letters
 from .corpus import LEVELS, Message
 
 _NEIGHBOURS = {
@@ -58,6 +61,10 @@ _FILLERS = (
     "ok so",
 )
 _JOINTS = (" ", " ", ". ", ". ", "\n", "\n\n", " ... ", ", ", " also ", " and ", " anyway ", " btw ", " - ")
+_COMPANY = 8
+"""Calm messages that a language needs, to be joined with its own."""
+_MIXED = 0.3
+"""How often it is joined with any: people change the language within a message."""
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _SENTENCE = re.compile(r"(?<=[.!?…])\s+|\n+")
 
@@ -153,9 +160,23 @@ _STYLES = (
 )
 
 
-def restyle(text: str, rng: random.Random) -> str:
+def drop_accents(text: str, rng: random.Random) -> str:
+    """``não`` as ``nao``, as many people type on a phone."""
+    return letters(text)
+
+
+def drop_stops(text: str, rng: random.Random) -> str:
+    """No punctuation of any script; vowel signs, which are no letters to ``re``, stay."""
+    return " ".join("".join(" " if unicodedata.category(c)[0] == "P" and c not in "'’" else c for c in text).split())
+
+
+_ANY_LANGUAGE = (misspell, misspell, lose_spaces, drop_accents, drop_accents, drop_stops, add_emoji)
+"""Styles that need no word of English."""
+
+
+def restyle(text: str, rng: random.Random, language: str = "en") -> str:
     """One to three of the styles above, one after the other."""
-    for style in rng.sample(_STYLES, k=rng.choice((1, 1, 2, 3))):
+    for style in rng.sample(_STYLES if language == "en" else _ANY_LANGUAGE, k=rng.choice((1, 1, 2, 3))):
         text = style(text, rng)
     return text
 
@@ -187,22 +208,32 @@ def join(messages: Sequence[Message], rng: random.Random) -> Message:
     )
 
 
-def epoch(messages: Sequence[Message], seed: int, number: int) -> list[Message]:
+def epoch(messages: Sequence[Message], seed: int, number: int, joined: float = 0.25) -> list[Message]:
     """What one epoch is trained on: every message once, some restyled, plus joined ones; shuffled, same every time.
 
-    A quarter of the crises is set into one to four calm messages, and as many calm messages are joined with each other,
-    so that neither length nor a calm opening tells anything.
+    A share of the crises is set into one to four calm messages, and as many calm messages are joined with each other,
+    so that neither length nor a calm opening tells anything. What is not in English is mostly joined with its like.
     """
     rng = random.Random(f"{seed}/{number}")
     calm = [m for m in messages if not m.crisis and len(m.text) < 400]
     plain = [m for m in calm if m.level == LEVELS[0]]
     crises = [m for m in messages if m.crisis and len(m.text) < 400]
+    spoken: defaultdict[str, list[Message]] = defaultdict(list)
+    for message in plain:
+        spoken[message.language].append(message)
+
+    def around(language: str) -> list[Message]:
+        own = spoken[language]
+        return plain if language == "en" or len(own) < _COMPANY or rng.random() < _MIXED else own
+
     batch = list(messages)
-    for crisis in rng.sample(crises, k=len(crises) // 4):
-        batch.append(join([crisis, *rng.sample(plain, k=rng.choice((1, 1, 2, 2, 3, 4)))], rng))
-        batch.append(join([rng.choice(calm), *rng.sample(plain, k=rng.choice((1, 1, 2, 3, 3, 4)))], rng))
+    for crisis in rng.sample(crises, k=int(len(crises) * joined)):
+        company = around(crisis.language)
+        batch.append(join([crisis, *rng.sample(company, k=rng.choice((1, 1, 2, 2, 3, 4)))], rng))
+        first = rng.choice(calm if company is plain else company)
+        batch.append(join([first, *rng.sample(company, k=rng.choice((1, 1, 2, 3, 3, 4)))], rng))
     # The first epoch shows the messages mostly as they were written.
     share = 0.3 if number == 0 else 0.5
-    batch = [replace(m, text=restyle(m.text, rng)) if rng.random() < share else m for m in batch]
+    batch = [replace(m, text=restyle(m.text, rng, m.language)) if rng.random() < share else m for m in batch]
     rng.shuffle(batch)
     return batch

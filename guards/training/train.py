@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..encoder import encoder_text
+from ..encoder import SPELLINGS, Spelling
 from .augment import epoch
-from .corpus import CATEGORIES, HERE, LEVELS, Message, by_author, read_corpus
+from .corpus import CATEGORIES, HERE, LEVELS, Message, by_author, read_corpus, unseen
 from .fit import MAX_TOKENS, fit, options_of_a_run
 from .network import CRISIS_OUTPUTS
 
@@ -24,8 +24,11 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--corpus", type=Path, default=HERE, help="folder of *.jsonl (default: the project's)")
     options.add_argument("--hold-out", default="", help="authors to leave out and to predict, with commas")
     options.add_argument("--languages", default="en", help="languages to train on, with commas")
+    options.add_argument("--spelling", default="canonical", choices=SPELLINGS, help="how the network is to read texts")
     options.add_argument("--focus", default="", help="with --start-from: authors it has not seen, to go on with")
     options.add_argument("--replay", type=int, default=3000, help="with --focus: messages of others shown among them")
+    options.add_argument("--longest", type=int, help="characters; leave out longer messages, which cost the most time")
+    options.add_argument("--joined", type=float, default=0.25, help="share of the crises set into calm messages")
     options_of_a_run(options, Path("build/encoder"))
     return options
 
@@ -71,14 +74,17 @@ class CrisisTask:
 
     outputs = CRISIS_OUTPUTS
 
+    def __init__(self, spelling: Spelling = "canonical", joined: float = 0.25) -> None:
+        self._spell, self._joined = SPELLINGS[spelling], joined
+
     def encode(self, examples: Sequence[Message], tokenizer: Any) -> list[list[int]]:
         """Token ids of each message, as the runtime will see it, cut at ``MAX_TOKENS``."""
-        encoded = tokenizer.encode_batch([encoder_text(message.text) for message in examples])
+        encoded = tokenizer.encode_batch([self._spell(message.text) for message in examples])
         return [one.ids if len(one.ids) <= MAX_TOKENS else [*one.ids[: MAX_TOKENS - 1], one.ids[-1]] for one in encoded]
 
     def epoch(self, examples: Sequence[Message], seed: int, number: int) -> list[Message]:
         """See ``augment.epoch``."""
-        return epoch(examples, seed, number)
+        return epoch(examples, seed, number, self._joined)
 
     def loss(self, examples: Sequence[Message]) -> Callable[[torch.Tensor, Sequence[Message]], torch.Tensor]:
         """See ``Loss``."""
@@ -92,15 +98,17 @@ class CrisisTask:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry of ``warmline guards train``: leaves ``network.pt`` in the run folder."""
     options = parser().parse_args(arguments)
-    messages = read_corpus(options.corpus, options.languages.split(","))
+    messages = [m for m in read_corpus(options.corpus, options.languages.split(",")) if not unseen(m)]
     held: list[Message] = []
     if options.hold_out:
         messages, held = by_author(messages, options.hold_out.split(","))
+    if options.longest:
+        messages = [m for m in messages if len(m.text) <= options.longest]
     if options.focus:
         others, messages = by_author(messages, options.focus.split(","))
         messages += random.Random(options.seed).sample(others, k=min(options.replay, len(others)))
     print(f"training on {len(messages)} messages, {len(held)} held out", flush=True)
-    fit(CrisisTask(), messages, options, held)
+    fit(CrisisTask(options.spelling, options.joined), messages, options, held)
     return 0
 
 
