@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, Self
 
 from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_openai import ChatOpenAI
-from pydantic import SecretStr
+from openai import AsyncOpenAI, AsyncStream
+from pydantic import SecretStr, model_validator
 
 from ..settings import ModelSettings
 
@@ -18,8 +19,33 @@ class ReplyCutOff(ConnectionError):
     """The server closed the stream without saying that the reply was over."""
 
 
+class _PlainChunks:
+    """Chat completions whose streams yield what the server sent as it stands. Of a streamed reply's CPU, more than half
+    goes into the client's own objects for request and chunks, and nothing here reads them."""
+
+    def __init__(self, client: AsyncOpenAI) -> None:
+        self._client = client
+
+    async def create(self, *, extra_body: dict[str, Any] | None = None, **payload: Any) -> Any:
+        """``chat.completions.create`` of the client; a stream of dictionaries when ``stream`` is set."""
+        if not payload.get("stream"):
+            return await self._client.chat.completions.create(extra_body=extra_body, **payload)
+        return await self._client.post(
+            "/chat/completions",
+            body=payload | (extra_body or {}),
+            cast_to=object,
+            stream=True,
+            stream_cls=AsyncStream[object],
+        )
+
+
 class RemoteModel(ChatOpenAI):
     """``ChatOpenAI`` that notices a reply which was cut off, and lets reasoning count as a sign of life."""
+
+    @model_validator(mode="after")
+    def _stream_plain_chunks(self) -> Self:
+        self.async_client = _PlainChunks(self.root_async_client)
+        return self
 
     def _convert_chunk_to_generation_chunk(
         self, chunk: dict[str, Any], default_chunk_class: type, base_generation_info: dict[str, Any] | None

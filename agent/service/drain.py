@@ -11,10 +11,12 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models.base import LanguageModelInput
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatResult
+from langchain_core.runnables import RunnableConfig
 from pydantic import PrivateAttr
 
 if TYPE_CHECKING:
@@ -65,17 +67,19 @@ class StoppableModel(BaseChatModel):
     ) -> ChatResult:
         return self.inner._generate(messages, stop, run_manager, **kwargs)
 
-    async def _astream(
+    async def astream(
         self,
-        messages: list[BaseMessage],
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
         stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
-    ) -> AsyncIterator[ChatGenerationChunk]:
-        stream = cast("AsyncGenerator[AIMessageChunk]", self.inner.astream(messages, stop=stop, **kwargs))
+    ) -> AsyncIterator[AIMessageChunk]:
+        """The stream of the model behind it, until that is stopped. Adds nothing of LangChain's around each chunk."""
+        stream = cast("AsyncGenerator[AIMessageChunk]", self.inner.astream(input, config, stop=stop, **kwargs))
         async with aclosing(stream) as chunks:
             while (chunk := await self._next(chunks)) is not None:
-                yield ChatGenerationChunk(message=chunk)
+                yield chunk
 
     async def _next(self, chunks: AsyncGenerator[AIMessageChunk]) -> AIMessageChunk | None:
         if self._stopped:

@@ -132,7 +132,7 @@ def _describe(operation: dict[str, Any], name: str, file: Words) -> None:
 
 
 def _statuses(operation: dict[str, Any], name: str) -> set[int]:
-    statuses = set(ALWAYS)
+    statuses = set[int](ALWAYS)
     if "requestBody" in operation:
         statuses |= set(WITH_BODY)
     if operation.get("parameters"):
