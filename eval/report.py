@@ -7,25 +7,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ..guards.training.filter_report import published
 from ..guards.training.statistics import table
+from .calibration import Calibration
 from .crisis import PREVALENCES, Counts, CrisisFigures
 from .dialogues import DialogueFigures
 from .imhi import ImhiFigures
-from .rankings import ranking_figures
-from .results import OVERALL, RunComparison, RunResult, agreement, compare, without, worst
+from .judges import judge_data, judge_tables, judges_told
+from .results import OVERALL, RubricDifference, RunComparison, RunResult, agreement, compare_all, without, worst
 from .rubrics import Rubrics, shipped_rubrics
 from .simulated import LIMIT as SIMULATED_LIMIT
 from .simulated import METHOD as SIMULATED_METHOD
 from .simulated import SimulationFigures, simulation_data, simulation_summary, simulation_tables
 from .statistics import Estimate
-from .tables import Table
+from .tables import Table, or_dash, told
 
 HIGH_UNSCORED = 0.05
 """Share of unscored judgements from which on a mean is not to be trusted."""
+SIGNIFICANT = 0.05
 SHOWN_ERRORS = 40
 
 
@@ -38,28 +41,18 @@ class Report:
     dialogues: tuple[DialogueFigures, ...] = ()
     imhi: tuple[ImhiFigures, ...] = ()
     simulations: tuple[SimulationFigures, ...] = ()
+    calibrations: tuple[Calibration, ...] = ()
+    """Of the judges; see ``eval.calibration``."""
     rubrics: Rubrics = field(default_factory=shipped_rubrics)
 
-    @property
+    @cached_property
     def comparisons(self) -> list[RunComparison]:
         """Every pair of runs over the same questions with a judge in common."""
-        made = []
-        for i, a in enumerate(self.runs):
-            for b in self.runs[i + 1 :]:
-                if a.header.checksum == b.header.checksum and {j.name for j in a.judges} & {j.name for j in b.judges}:
-                    made += compare(a, b)
-        return made
+        return compare_all(self.runs)
 
     def name(self, rubric: str) -> str:
         """A rubric as people call it."""
         return "Overall" if rubric == OVERALL else self.rubrics.name(rubric)
-
-
-def told(estimate: Estimate, digits: int = 2) -> str:
-    """``7.31 (7.20-7.42)``; a dash where there is nothing."""
-    if math.isnan(estimate.value):
-        return "-"
-    return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f}-{estimate.high:.{digits}f})"
 
 
 def summary(report: Report) -> list[str]:
@@ -85,7 +78,7 @@ def summary(report: Report) -> list[str]:
         d = row.difference
         if d.n == 0:
             said.append(f"{one.judge} scored no question of both {one.a} and {one.b}.")
-        elif d.low <= 0 <= d.high:
+        elif d.low <= 0 <= d.high or row.p_holm >= SIGNIFICANT:
             said.append(
                 f"{one.judge} does not tell {one.a} from {one.b}: {d.value:+.2f} ({d.low:+.2f} to {d.high:+.2f})."
             )
@@ -93,8 +86,10 @@ def summary(report: Report) -> list[str]:
             better, other = (one.a, one.b) if d.value > 0 else (one.b, one.a)
             said.append(
                 f"{one.judge} rates {better} higher than {other}, by {abs(d.value):.2f} "
-                f"({min(abs(d.low), abs(d.high)):.2f} to {max(abs(d.low), abs(d.high)):.2f}) points."
+                f"({min(abs(d.low), abs(d.high)):.2f} to {max(abs(d.low), abs(d.high)):.2f}) points, "
+                f"and as better on {max(d.win_rate, 1 - d.win_rate):.0%} of {d.n} questions."
             )
+    said += judges_told(report.runs, report.calibrations)
     if report.crisis:
         for system in report.crisis.systems:
             b = system.binary
@@ -124,8 +119,20 @@ def method(report: Report) -> list[str]:
             "each of the seven rubrics of MentalChat16K (arXiv 2503.13509). Overall is the mean of the seven.",
             "A judgement that cannot be read after one retry is unscored: it is counted and is in no mean.",
             "Intervals are 95 % percentile bootstrap intervals over questions (10,000 resamples, seeded). Runs are "
-            "compared question by question (paired bootstrap); the seven rubrics are corrected after Holm.",
+            "compared question by question (paired bootstrap), corrected after Holm: the overall score for the pairs "
+            "of runs, the rubrics for the pairs and the rubrics. An effect is the mean difference over its standard "
+            "deviation (d_z); a win rate counts ties half.",
         ]
+    if report.calibrations:
+        said.append(
+            "Calibration: a line for each rubric, fitted by least squares on answers that people and the judge have "
+            "scored, with a slope of at least 0; its error is cross-validated in ten parts, by question."
+        )
+    if any(run.probes for run in report.runs):
+        said.append(
+            "Probes: answers are judged again with sentences behind them that say nothing, alone and, in both orders, "
+            "in one call with the plain answer. A judge that rates what is written is moved by neither."
+        )
     if report.crisis:
         said += [
             "Elevated and imminent are a crisis; concern counts as calm. Intervals of shares are Wilson's, that of "
@@ -150,8 +157,7 @@ def limits(report: Report) -> list[str]:
     said = []
     if report.runs:
         said += [
-            "A judge is a language model. Its scores are not clinical ratings and were not calibrated against human "
-            "ratings here; length and order effects were not measured in this report.",
+            "A judge is a language model. Its scores are not clinical ratings.",
             "One answer to a first message says little about a conversation.",
         ]
         if any(judge.self_judged for run in report.runs for judge in run.judges):
@@ -197,7 +203,7 @@ def as_data(report: Report) -> dict[str, Any]:
             }
             for one in report.comparisons
         ]
-        data["rankings"] = [asdict(one) for one in ranking_figures(report.runs)]
+        data["judges"] = judge_data(report.runs, report.calibrations)
     if report.crisis:
         data["crisis"] = _crisis(report.crisis)
     if report.dialogues:
@@ -329,24 +335,25 @@ def _run_tables(report: Report) -> Iterable[Table]:
         yield Table(
             "Without the questions that the crisis protocol answered", ["system", "judge", "routed", *names], routed
         )
+    overall = [(one, next(row for row in one.rows if row.rubric == OVERALL)) for one in report.comparisons]
+    if len(overall) > 1:
+        yield Table(
+            "Systems compared, overall",
+            ["first", "second", "judge", "difference", "p (Holm)", "effect (d_z)", "win rate", "questions"],
+            [[one.a, one.b, one.judge, *_difference(row), one.n] for one, row in overall],
+            "First minus second; a win rate above 0.5 is the first one's.",
+        )
     for one in report.comparisons:
         yield Table(
             f"{one.a} against {one.b}",
             ["rubric", "difference", "p (Holm)", "effect (d_z)", "win rate", "wins, ties, losses"],
             [
-                [
-                    report.name(row.rubric),
-                    f"{(d := row.difference).value:+.2f} ({d.low:+.2f} to {d.high:+.2f})",
-                    f"{row.p_holm:.4f}",
-                    "-" if math.isnan(d.effect) else f"{d.effect:+.2f}",
-                    f"{d.win_rate:.3f}",
-                    f"{d.wins}, {d.ties}, {d.losses}",
-                ]
+                [report.name(row.rubric), *_difference(row), f"{(d := row.difference).wins}, {d.ties}, {d.losses}"]
                 for row in one.rows
             ],
             f"By {one.judge}, on {one.n} questions that both have scores for; {one.left_out} have only one.",
         )
-    yield from _agreement_tables(report)
+    yield from judge_tables(report.runs, report.calibrations, report.rubrics)
     problems = [
         [run.name, judge.name, problem, n]
         for run in report.runs
@@ -370,32 +377,14 @@ def _run_tables(report: Report) -> Iterable[Table]:
                 yield Table(f"Lowest answers of {run.name}", head, rows, f"By {judge.name}.")
 
 
-def _agreement_tables(report: Report) -> Iterable[Table]:
-    names = [report.name(id) for id in report.rubrics.ids]
-    for run in report.runs:
-        rows = []
-        for one in agreement(run, report.rubrics):
-            between = " / ".join(one.between)
-            rows.append([between, one.n, "Krippendorff's alpha", *(_or_dash(v, 2) for v in one.alpha.values())])
-            if one.kappa:
-                rows.append([between, one.n, "weighted kappa", *(_or_dash(v, 2) for v in one.kappa.values())])
-        if rows:
-            yield Table(
-                f"Agreement on {run.name}",
-                ["between", "answers", "measure", *names],
-                rows,
-                "1 is agreement, 0 is chance. Alpha is ordinal, kappa quadratic-weighted; means of several people or "
-                "repeats are rounded for kappa.",
-            )
-    for one in ranking_figures(report.runs):
-        alike = f" The raters' preferences agree with alpha {one.alpha:.2f}." if not math.isnan(one.alpha) else ""
-        judges = "".join(f" {judge} orders {told(share)} of the decided pairs alike." for judge, share in one.judges)
-        yield Table(
-            f"Rankings by people on {one.bench}",
-            ["system", "comparisons won", "mean place"],
-            [[system.system, told(system.won), told(system.place)] for system in one.systems],
-            f"By {', '.join(one.raters)}, {one.questions} questions.{alike}{judges}",
-        )
+def _difference(row: RubricDifference) -> list[str]:
+    d = row.difference
+    return [
+        f"{d.value:+.2f} ({d.low:+.2f} to {d.high:+.2f})" if d.n else "-",
+        or_dash(row.p_holm, 4),
+        "-" if math.isnan(d.effect) else f"{d.effect:+.2f}",
+        or_dash(d.win_rate),
+    ]
 
 
 def _crisis_tables(report: Report) -> Iterable[Table]:
@@ -436,7 +425,7 @@ def _crisis_tables(report: Report) -> Iterable[Table]:
     yield Table(
         "How often an alarm would be right",
         ["share of crises among the messages", *(f"{p:.1%}" for p in PREVALENCES)],
-        [[s.name, *(_or_dash(s.ppv_at(p)) for p in PREVALENCES)] for s in systems],
+        [[s.name, *(or_dash(s.ppv_at(p)) for p in PREVALENCES)] for s in systems],
     )
     if crisis.pairs:
         yield Table(
@@ -485,7 +474,7 @@ def _other_tables(report: Report) -> Iterable[Table]:
                     told(d.in_time, 3) if d.in_time.n else "-",
                     told(d.turns_late, 1),
                     told(d.raised_wrongly, 3) if d.raised_wrongly.n else "-",
-                    _or_dash(d.false_alarms_per_100, 1),
+                    or_dash(d.false_alarms_per_100, 1),
                 ]
                 for d in report.dialogues
             ],
@@ -497,10 +486,6 @@ def _other_tables(report: Report) -> Iterable[Table]:
         yield Table("IMHI", ["set", "posts", "weighted F1", "unreadable"], rows)
     for one in report.simulations:
         yield from simulation_tables(one)
-
-
-def _or_dash(value: float, digits: int = 3) -> str:
-    return "-" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _short(text: str, chars: int = 160) -> str:

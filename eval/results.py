@@ -284,7 +284,7 @@ class RubricDifference:
     rubric: str
     difference: Difference
     p_holm: float
-    """Corrected for the number of rubrics."""
+    """Corrected after Holm: ``overall`` for the pairs of runs, a rubric for the pairs and the rubrics."""
 
 
 @dataclass(frozen=True)
@@ -322,3 +322,26 @@ def compare(a: RunResult, b: RunResult) -> list[RunComparison]:
         rows = tuple(RubricDifference(r, d, corrected.get(r, d.p)) for r, d in found.items())
         made.append(RunComparison(a.name, b.name, name, len(ids), len(set(x) ^ set(y)), rows))
     return made
+
+
+def compare_all(runs: Sequence[RunResult]) -> list[RunComparison]:
+    """Every pair of runs over the same questions with a judge in common, corrected for how many pairs there are."""
+    made = []
+    for a, b in combinations(runs, 2):
+        if a.header.checksum == b.header.checksum and {j.name for j in a.judges} & {j.name for j in b.judges}:
+            made += compare(a, b)
+    return [one for judge in dict.fromkeys(one.judge for one in made) for one in _corrected(made, judge)]
+
+
+def _corrected(every: Sequence[RunComparison], judge: str) -> list[RunComparison]:
+    some = [one for one in every if one.judge == judge]
+    found: dict[tuple[int, str], float] = {}
+    for overall in (True, False):  # what is asked first is corrected for itself
+        keys = [(n, row) for n, one in enumerate(some) for row in one.rows if (row.rubric == OVERALL) is overall]
+        known = [(n, row) for n, row in keys if row.difference.n]
+        ps = holm([row.difference.p for _, row in known])
+        found |= {(n, row.rubric): p for (n, row), p in zip(known, ps, strict=True)}
+    return [
+        replace(one, rows=tuple(replace(row, p_holm=found.get((n, row.rubric), row.p_holm)) for row in one.rows))
+        for n, one in enumerate(some)
+    ]

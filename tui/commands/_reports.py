@@ -24,16 +24,16 @@ def finish(found: Report, folder: Path, title: str, progress: Progress | None) -
     """Write the report into ``folder`` and say what it says. 1 when calls failed, else 0."""
     from importlib.util import find_spec
 
+    from ...eval.lines import write_whole
     from ...eval.page import as_html
     from ...eval.report import as_data, as_markdown, summary
 
-    folder.mkdir(parents=True, exist_ok=True)
     made = {"title": title, "made": datetime.now(UTC).isoformat(timespec="seconds")}
-    (folder / "report.json").write_text(jsonlib.dumps(made | as_data(found), indent=1, ensure_ascii=False), "utf-8")
-    (folder / "report.md").write_text(as_markdown(found, title), "utf-8")
+    write_whole(folder / "report.json", jsonlib.dumps(made | as_data(found), indent=1, ensure_ascii=False))
+    write_whole(folder / "report.md", as_markdown(found, title))
     written = ["report.json", "report.md"]
     if find_spec("plotly"):
-        (folder / "report.html").write_text(as_html(found, title), "utf-8")
+        write_whole(folder / "report.html", as_html(found, title))
         written.insert(0, "report.html")
     for line in summary(found):
         typer.echo(line)

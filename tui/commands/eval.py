@@ -94,7 +94,11 @@ def run(
     ] = None,
     system: Annotated[
         list[str] | None,
-        typer.Option("--system", help="For crisis: filter, lexicon, encoder, keywords or NAME@URL; may be repeated."),
+        typer.Option(
+            "--system",
+            help="For crisis: filter, lexicon, encoder, keywords, NAME@URL, guardrails:MODULE:CLASS or "
+            "guardrails:registered/name (with ?argument=value), nemo:FOLDER; may be repeated.",
+        ),
     ] = None,
     file: File = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; the same one goes on where it stopped.")] = None,
@@ -104,6 +108,10 @@ def run(
         bool, typer.Option("--filter/--no-filter", help="For the agent: with its crisis filter or without.")
     ] = True,
     repeats: Annotated[int, typer.Option(min=1, max=20, help="Judgements of each answer by each judge.")] = 1,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Also measure what length and order do to each judge; up to 3 calls more.")
+    ] = False,
+    probe_on: Annotated[int, typer.Option(min=2, help="With --probe: on so many of the questions.")] = 50,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many questions or messages.")] = None,
     concurrency: Concurrency = 16,
     skip_bad: SkipBad = False,
@@ -145,6 +153,7 @@ def run(
         judge_prompt,
         filtered=crisis_filter,
         repeats=repeats,
+        probe_on=probe_on if probe else 0,
         limit=limit,
         concurrency=concurrency,
         skip_bad=skip_bad,
@@ -163,14 +172,18 @@ async def _questions(
     *,
     filtered: bool,
     repeats: int,
+    probe_on: int,
     limit: int | None,
     concurrency: int,
     skip_bad: bool,
 ) -> int:
     from ...eval import imhi
+    from ...eval.calibration import read_calibrations
     from ...eval.endpoint import Client, Endpoint
     from ...eval.journal import Journal
     from ...eval.judging import paper, structured
+    from ...eval.probe import chosen
+    from ...eval.probing import probe
     from ...eval.questions import Bench, checksum, read_questions
     from ...eval.report import Report
     from ...eval.results import read_result
@@ -191,15 +204,19 @@ async def _questions(
         tested = await _system(stack, model, settings, filtered, concurrency, skip_bad, questions)
         clients = [
             await stack.enter_async_context(Client(Endpoint.parse(name, JUDGE_KEY), connections=concurrency))
-            for name in judges
+            for name in dict.fromkeys(judges)
         ]
         journal: Journal = stack.enter_context(Journal(folder / "run.jsonl", header(questions, tested)))
         bar = stack.enter_context(Bar())
         progress = await run_bench(
             questions, tested, clients, the_mode, journal, repeats=repeats, concurrency=concurrency, tell=bar.tell
         )
+        if probe_on and clients:
+            some = chosen(questions.questions, probe_on)
+            probed = await probe(some, clients, the_mode, journal, concurrency=concurrency, tell=bar.tell)
+            progress.failed += probed.failed
     result = read_result(folder)
-    found = Report(runs=(result,))
+    found = Report(runs=(result,), calibrations=read_calibrations(folder))
     if labelled:
         answers = {id: answer.text for id, answer in result.answers.items()}
         found = Report(runs=(result,) if judges else (), imhi=(imhi.figures(labelled, answers),))
@@ -244,7 +261,6 @@ async def _crisis(
     skip_bad: bool,
 ) -> int:
     from ...eval import crisis
-    from ...eval.endpoint import Endpoint
     from ...eval.journal import VERSION, Header, Journal
     from ...eval.questions import checksum
     from ...eval.report import Report
@@ -252,10 +268,7 @@ async def _crisis(
     lines = crisis.read_messages(file, skip_bad=skip_bad)
     _tell_left_out(lines.wrong)
     messages = lines.rows[:limit]
-    systems = [
-        crisis.LanguageModel(Endpoint.parse(name, MODEL_KEY)) if "@" in name else crisis.local(name, settings.guards)
-        for name in dict.fromkeys(names)
-    ]
+    systems = [crisis.system(name, settings.guards, key=MODEL_KEY) for name in dict.fromkeys(names)]
     about = Header(
         version=VERSION, bench="crisis", checksum=checksum(file), system="", model="", left_out=len(lines.wrong)
     )
@@ -280,6 +293,10 @@ def report(
     out: Annotated[Path, typer.Option(help="Folder for report.html, report.md and report.json.")] = Path("eval-report"),
     title: Annotated[str, typer.Option(help="Its heading.")] = "Warmline evaluation",
     ratings: RatingsFiles = None,
+    calibration: Annotated[
+        list[Path] | None,
+        typer.Option("--calibration", help="A calibration.json, or the folder it is in, besides those of the runs."),
+    ] = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Put several runs of questions into one report: charts, tables, comparisons, every transcript.
@@ -288,9 +305,40 @@ def report(
 
     Example: warmline eval report eval-runs/warmline200-agent eval-runs/warmline200-base --ratings people.csv
     """
+    from ...eval.calibration import read_calibrations
     from ...eval.report import Report
 
-    raise typer.Exit(finish(Report(runs=_rated(runs, ratings, skip_bad)), out, title, None))
+    results = _rated(runs, ratings, skip_bad)
+    places = [*(calibration or ()), *(run.path.parent for run in results)]
+    found = tuple(one for place in places for one in read_calibrations(place))
+    raise typer.Exit(finish(Report(runs=results, calibrations=found), out, title, None))
+
+
+@app.command()
+def calibrate(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs whose answers people and judges have scored.")],
+    ratings: RatingsFiles = None,
+    skip_bad: SkipBad = False,
+) -> None:
+    """Bring judges' scores onto the scale of people who rated the same answers. Writes calibration.json into each run.
+
+    The error is cross-validated. Exit code 1 when no judge has enough rated answers.
+
+    Example: warmline eval calibrate eval-runs/warmline200-agent --ratings people.csv
+    """
+    from ...eval.calibration import calibrate as calibrated
+    from ...eval.calibration import write_calibrations
+    from ...eval.judges import calibration_told
+
+    results = _rated(runs, ratings, skip_bad)
+    made, why_not = calibrated(results)
+    for one in made:
+        typer.echo(calibration_told(one))
+    for line in why_not:
+        typer.echo(f"not calibrated: {line}")
+    for run in results if made else ():
+        write_calibrations(run.path.parent, made)
+    raise typer.Exit(int(not made))
 
 
 @app.command()
