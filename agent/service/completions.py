@@ -16,8 +16,9 @@ from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Response
+from fastapi import Path as PathParameter
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from ...guards.clean import clean
 from ...guards.types import Utterance
@@ -77,8 +78,8 @@ class ChatRequest(BaseModel):
 
     messages: list[Message] = Field(min_length=1, max_length=2_000)
     model: str = MODEL
-    stream: bool | None = False
-    n: int | None = None
+    stream: StrictBool | None = False
+    n: StrictInt | None = None
     user: str | None = Field(default=None, max_length=512, description="Names a session of your key; made at first use")
 
 
@@ -89,7 +90,7 @@ async def models(key: ChatKey) -> dict[str, Any]:
 
 
 @router.get("/models/{name}")
-async def model(key: ChatKey, name: str) -> dict[str, Any]:
+async def model(key: ChatKey, name: Annotated[str, PathParameter(examples=[MODEL])]) -> dict[str, Any]:
     """The guarded agent."""
     if name != MODEL:
         raise unknown("model")

@@ -19,6 +19,12 @@ FILE = Path(__file__).parent / "data" / "openapi.yaml"
 WITH_BODY = (400, 408, 413, 422)
 WITH_KEY = (401, 403, 429)
 ALWAYS = (500, 503)
+EACH_EVENT = {
+    "description": "Each event of the stream; `data` is JSON.",
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("event", "data", "id")},
+    "required": ["data"],
+}
 
 
 class Example(BaseModel):
@@ -119,6 +125,8 @@ def _describe(operation: dict[str, Any], name: str, file: Words) -> None:
     success = next(response for status, response in sorted(responses.items()) if status.startswith("2"))
     for media, shown in example.contents():
         success.setdefault("content", {}).setdefault(media, {})["example"] = shown
+    if "text/event-stream" in success.get("content", {}):
+        success["content"]["text/event-stream"]["schema"] = EACH_EVENT
     if example.request is not None:
         operation["requestBody"]["content"]["application/json"]["example"] = example.request
     for status in sorted(_statuses(operation, name) | set(example.refusals)):

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from ...guards.hotlines import Hotline, LineTopic
 from ...guards.types import Category, RiskLevel, Utterance, Verdict
@@ -57,7 +57,9 @@ class NewTurn(Body):
     """A message of the person."""
 
     text: str = Field(examples=["I can't sleep since the funeral"])
-    stream: bool = Field(default=True, description="Server-Sent Events as they come; else one JSON object at the end.")
+    stream: StrictBool = Field(
+        default=True, description="Server-Sent Events as they come; else one JSON object at the end."
+    )
 
 
 class SessionOut(BaseModel):

@@ -78,7 +78,8 @@ class Keys:
         Raises:
             KeyRefused: the name is taken or no identifier, or there is no scope.
         """
-        wanted = tuple(scope for scope in Scope if scope in set(scopes))
+        asked = set(scopes)  # once: it may be an iterator
+        wanted = tuple(scope for scope in Scope if scope in asked)
         if not NAME.fullmatch(name):
             raise KeyRefused(self._where, "a key's name is 1 to 64 letters, digits or . : + - _", "Such as my-app.")
         if not wanted:

@@ -35,6 +35,11 @@ def test_a_key_is_found_by_its_secret(store: Store) -> None:
     assert store.keys.find(secret) == key
 
 
+def test_a_key_gets_every_scope_also_from_an_iterator_as_the_command_gives_them(store: Store) -> None:
+    key, _ = store.keys.create("ops", map(Scope, ["chat", "admin", "eval"]))
+    assert key.scopes == (Scope.CHAT, Scope.ADMIN, Scope.EVAL)
+
+
 def test_another_secret_finds_nothing(store: Store) -> None:
     _, secret = store.keys.create("my-app", [Scope.CHAT])
     assert store.keys.find(secret[:-1]) is None

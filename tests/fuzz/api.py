@@ -1,0 +1,49 @@
+"""Schemathesis over the service's OpenAPI document, against `warmline api` on a real socket: ``make fuzz-api``.
+
+It fails on any 5xx and on any status or content that the document does not tell of.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from warmline.eval.load import service, stub
+
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+    "response_headers_conformance",
+    "ignored_auth",
+    "unsupported_method",
+    "negative_data_rejection",
+)
+
+
+def main(seconds: int, examples: int) -> int:
+    """Run it; the exit code is schemathesis'."""
+    scopes = ("chat", "review", "admin", "eval")
+    quick = {"guards__encoder": "off", "service__web_chat": "true", "service__visitor_rate_per_minute": "10000"}
+    with stub(0) as model, service(model, scopes=scopes, **quick) as running:
+        url = f"http://127.0.0.1:{running.target.port}"
+        # `events` never ends: it is a stream of what reviewers write (tests/agent/service covers it).
+        command = [
+            str(Path(sys.executable).parent / "schemathesis"), "run", f"{url}/openapi.json",
+            "--url", url, "--header", f"Authorization: Bearer {running.target.key}",
+            "--exclude-path", "/v1/sessions/{session_id}/events",
+            "--checks", ",".join(CHECKS), "--continue-on-failure", "--request-timeout", "30",
+            "--max-examples", str(examples), "--max-time", str(seconds), "--phases", "examples,coverage,fuzzing,stateful",
+        ]  # fmt: skip
+        return subprocess.run(command, check=False).returncode
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--seconds", type=int, default=180)
+    arguments.add_argument("--examples", type=int, default=100)
+    given = arguments.parse_args()
+    sys.exit(main(given.seconds, given.examples))
