@@ -38,6 +38,10 @@ def card(done: Prepared, manifest: Mapping[str, Any]) -> str:
         "The crisis filter on the questions: "
         + ", ".join(f"{level} {n}" for level, n in sorted(done.levels.items(), key=lambda level: -level[1]))
         + ". Crisis questions are dropped because in the product no model answers them.",
+        "## Who could be recognised",
+        "Hints by rule, for a person to look at; nothing was removed: "
+        + (", ".join(f"{kind} {n}" for kind, n in done.hints.most_common()) or "none")
+        + ". Names of places, schools and employers are not looked for.",
         "## Answers",
         f"Shortened to about {words} words; sentences left out before the end of an answer:"
         if words
@@ -54,6 +58,11 @@ def card(done: Prepared, manifest: Mapping[str, Any]) -> str:
         ),
         "## Topics",
         _table(("topic", "rows"), topics.most_common()),
+        "## Limits",
+        "Rules and models judged these rows; nobody read them all. What the guards miss is in here: the crisis "
+        "filter's and the output guard's own figures are in `docs/crisis-filter-card.md` and `docs/guards.md`. "
+        "Shortened answers keep the first idea of a longer one and lose the rest. Questions with danger in them are "
+        "left out, so an adapter trained on this knows nothing about them: the crisis protocol answers them, not the model.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -21,10 +21,12 @@ from pathlib import Path
 import regex
 
 from ..agent.prompt import ChatMessage, support_prompt, to_chat
+from .alike import alike, groups, likeness, runs, stems
+from .identity import identity_hints
 from .pairs import DataError, Pair
 from .screening import UNJUDGED, Screened, screen_pairs
 from .tokens import Estimate, TokenCount
-from .wording import hears_the_person, shipped_wording
+from .wording import hears_the_person, names_danger, shipped_wording
 
 FORMAT = 1
 """Counted up when the files' form changes; training refuses another."""
@@ -40,10 +42,14 @@ class Reason(StrEnum):
     """No question or no answer."""
     DUPLICATE = "duplicate"
     """Question and answer are those of an earlier row, case, spaces and punctuation aside."""
+    NEAR_DUPLICATE = "near duplicate"
+    """Question and answer share most of their wording with an earlier row's."""
     LEAK = "leak"
     """The question is one of the bench's."""
     CRISIS = "crisis"
-    """The crisis filter holds the question for elevated or imminent: no model answers such a turn."""
+    """The crisis filter, or its wording alone, holds the question for a crisis: no model answers such a turn."""
+    DANGER = "danger"
+    """The question names self-harm, violence, an eating disorder or the like."""
     UNJUDGED = "unjudged"
     """A guard could not judge it."""
     UNSAFE = "unsafe"
@@ -56,7 +62,17 @@ class Reason(StrEnum):
     """Question and answer take more tokens than a training row may have."""
 
 
-FLAGS = {Reason.CRISIS, Reason.UNJUDGED, Reason.UNSAFE}
+NEAR_DUPLICATE = 0.8
+"""Likeness of the questions, and of the answers, from which on a row says nothing new. No two questions of
+MentalChat16K's synthetic part reach 0.7: the limit is for forum data, where a text is posted again slightly changed."""
+SAME_QUESTION = 0.5
+"""Likeness from which on two questions stand on the same side. Read on the same data: from 0.5 on they ask the same
+thing with another last sentence; below it they begin to differ in what they ask for."""
+LEAK = 0.6
+"""Likeness of a question with one of the bench's, by the stems of their words because mentalchat200 is lemmatised.
+Questions that have nothing to do with each other reach 0.23 at most (2,358 against 400)."""
+
+FLAGS = {Reason.CRISIS, Reason.DANGER, Reason.UNJUDGED, Reason.UNSAFE}
 """What ``keep_flagged`` keeps."""
 
 
@@ -64,7 +80,7 @@ FLAGS = {Reason.CRISIS, Reason.UNJUDGED, Reason.UNSAFE}
 class Options:
     """What is asked for."""
 
-    words: int | None = 90
+    words: int | None = 80
     """Answers are shortened to so many words; None leaves them as they are."""
     max_tokens: int = 512
     """Longest row, system prompt and chat template included."""
@@ -74,6 +90,8 @@ class Options:
     keep_flagged: bool = False
     """Keep what the guards refuse; the card says so."""
     jobs: int = 1
+    drop_leaks: bool = False
+    """Drop rows whose question is one of the bench's; otherwise they stop everything."""
     memory: Path | None = None
     """Where verdicts of earlier runs are kept."""
 
@@ -127,6 +145,8 @@ class Prepared:
     levels: Counter[str] = field(default_factory=Counter)
     """The crisis filter's verdicts."""
     tokens: list[int] = field(default_factory=list)
+    hints: Counter[str] = field(default_factory=Counter)
+    """Rows kept that may tell who somebody is, by kind of hint."""
 
 
 def prepare(
@@ -134,15 +154,21 @@ def prepare(
     options: Options,
     *,
     count: TokenCount | None = None,
+    bench: Mapping[str, str] | None = None,
     progress: Callable[[int], object] = lambda _: None,
 ) -> Prepared:
     """Decide about each pair, and part those that are kept.
 
+    Args:
+        bench: questions by id that must not be learnt, because answers to them are judged later.
+
     Raises:
-        DataError: nothing is left to train on.
+        DataError: nothing is left to train on, or a question is one of the bench's and ``drop_leaks`` is off.
     """
     done = Prepared()
     unique = list(_without_copies(pairs, done.dropped))
+    unique = _without_leaks(unique, bench or {}, options.drop_leaks, done.dropped)
+    unique = _without_near_copies(unique, done.dropped)
     screened = screen_pairs(
         unique,
         words=options.words,
@@ -155,7 +181,7 @@ def prepare(
     for pair, seen in zip(unique, screened, strict=True):
         done.levels[seen.level] += 1
         done.left_out.update(seen.left_out)
-        reason, detail = _refused(seen)
+        reason, detail = _refused(pair, seen)
         if reason is None and options.words is not None and not hears_the_person(seen.answer):
             reason = Reason.COLD
         if reason in FLAGS and options.keep_flagged and seen.answer:
@@ -175,9 +201,11 @@ def prepare(
     return done
 
 
-def _refused(seen: Screened) -> tuple[Reason | None, str]:
+def _refused(pair: Pair, seen: Screened) -> tuple[Reason | None, str]:
     if seen.crisis:
         return Reason.CRISIS, seen.level
+    if names_danger(pair.question):
+        return Reason.DANGER, ""
     if UNJUDGED in (seen.level, seen.problem):
         return Reason.UNJUDGED, ""
     if seen.problem:
@@ -208,6 +236,34 @@ def _without_copies(pairs: Iterable[Pair], dropped: list[Dropped]):
         yield pair
 
 
+def _without_leaks(pairs: list[Pair], bench: Mapping[str, str], drop: bool, dropped: list[Dropped]) -> list[Pair]:
+    ids = list(bench)
+    texts = [stems(text) for text in [*bench.values(), *(pair.question for pair in pairs)]]
+    leaks: dict[int, str] = {}
+    for known, place in alike(texts, LEAK, known=len(ids)):
+        leaks.setdefault(place - len(ids), ids[known])
+    if leaks and not drop:
+        shown = "".join(f"\n  {pairs[place].id} asks what {known} asks" for place, known in list(leaks.items())[:20])
+        more = f"\n  and {len(leaks) - 20} more" if len(leaks) > 20 else ""
+        raise DataError(
+            f"{len(leaks)} questions are in the bench, so its figures would flatter:{shown}{more}\n"
+            "--drop-leaks leaves these rows out."
+        )
+    dropped += [Dropped(pairs[place].id, pairs[place].source, Reason.LEAK, known) for place, known in leaks.items()]
+    return [pair for place, pair in enumerate(pairs) if place not in leaks]
+
+
+def _without_near_copies(pairs: list[Pair], dropped: list[Dropped]) -> list[Pair]:
+    copies: dict[int, int] = {}
+    for earlier, later in alike([runs(pair.question) for pair in pairs], NEAR_DUPLICATE):
+        same = likeness(runs(pairs[earlier].answer), runs(pairs[later].answer)) >= NEAR_DUPLICATE
+        if same and earlier not in copies:
+            copies.setdefault(later, earlier)
+    for later, earlier in copies.items():
+        dropped.append(Dropped(pairs[later].id, pairs[later].source, Reason.NEAR_DUPLICATE, pairs[earlier].id))
+    return [pair for place, pair in enumerate(pairs) if place not in copies]
+
+
 def _that_fit(pairs: Sequence[Pair], max_tokens: int, count: TokenCount, done: Prepared) -> list[tuple[Pair, Example]]:
     """The question is never cut: a person's last words are often what is asked."""
     fitting: list[tuple[Pair, Example]] = []
@@ -227,10 +283,15 @@ def _example(pair: Pair) -> Example:
 
 
 def _part(rows: Sequence[tuple[Pair, Example]], options: Options, done: Prepared) -> None:
-    """All answers to a question stand on the same side, and a question stays there when other rows come or go."""
+    """All answers to a question, and to questions much like it, stand on the same side; and a question stays there when
+    other rows come or go."""
+    questions = sorted({normal(pair.question) for pair, _ in rows})
+    group = groups(len(questions), alike([runs(question) for question in questions], SAME_QUESTION))
+    first = {question: questions[place] for question, place in zip(questions, group, strict=True)}
     for pair, example in rows:
-        side = done.validation if held_back(normal(pair.question), options.validation, options.seed) else done.train
-        side.append(example)
+        held = held_back(first[normal(pair.question)], options.validation, options.seed)
+        (done.validation if held else done.train).append(example)
+        done.hints.update(identity_hints(f"{pair.question}\n{pair.answer}"))
     order = random.Random(options.seed)
     order.shuffle(done.train)
     order.shuffle(done.validation)
@@ -290,6 +351,7 @@ def write(
             "rows": {"train": len(done.train), "validation": len(done.validation)},
             "dropped": dict(Counter(str(d.reason) for d in done.dropped)),
             "flagged": len(done.flagged),
+            "identity_hints": dict(done.hints),
             "words": options.words,
             "max_tokens": options.max_tokens,
             "tokenizer": count.name,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .conversations import exported, reviewed_pairs
 from .pairs import DataError, Pair
 
 Row = tuple[int, Mapping[str, Any]]
@@ -30,13 +31,16 @@ class Columns:
     topic: str | None = None
 
 
-_ANSWERS = ("output", "answer", "answerText", "response", "completion")
+_ANSWERS = ("output", "answer", "answerText", "response", "completion", "gpt-3.5-turbo")
 _QUESTIONS = ("question", "questionText", "prompt", "query", "text")
 _TOPICS = ("topic", "topics", "category")
 
 
 def read_pairs(path: Path, columns: Columns | None = None, *, name: str = "") -> list[Pair]:
     """The pairs of a file whose name ends in .jsonl, .json, .csv, .tsv or .parquet.
+
+    Known without naming columns: MentalChat16K's and Alpaca's (instruction, input, output), CounselChat's, IMHI's
+    (query, gpt-3.5-turbo), other common names, and our own exports, where a human reviewer's replies are the answers.
 
     An ``instruction`` that most rows share is a system prompt (as on the hub) and left out; the question is then in
     ``input``.
@@ -45,16 +49,26 @@ def read_pairs(path: Path, columns: Columns | None = None, *, name: str = "") ->
         DataError: naming the file, the line, and what it should be.
     """
     rows = list(_rows(path))
+    if any(exported(row) for _, row in rows):
+        return reviewed_pairs(path, name or path.stem, rows)
+    return pairs_of_rows(path, name or path.stem, rows, columns)
+
+
+def pairs_of_rows(path: Path | str, name: str, rows: Sequence[Row], columns: Columns | None = None) -> list[Pair]:
+    """The pairs in rows that were read; ``path`` is what errors point at.
+
+    Raises:
+        DataError: naming ``path``, the line, and what it should be.
+    """
     if not rows:
         raise DataError(f"{path}: no rows in it; a row looks like {EXAMPLE}")
-    name = name or path.stem
     return list(_pairs(path, name, rows, columns or Columns()))
 
 
 EXAMPLE = '{"instruction": "I can\'t sleep …", "input": "", "output": "That sounds exhausting …"}'
 
 
-def _pairs(path: Path, name: str, rows: Sequence[Row], columns: Columns) -> Iterator[Pair]:
+def _pairs(path: Path | str, name: str, rows: Sequence[Row], columns: Columns) -> Iterator[Pair]:
     there = list(dict.fromkeys(key for _, row in rows for key in row))
     answer = _column(path, there, columns.answer, _ANSWERS, "answer")
     topic = columns.topic or next((c for c in _TOPICS if c in there), None)
@@ -79,7 +93,7 @@ def _pairs(path: Path, name: str, rows: Sequence[Row], columns: Columns) -> Iter
         )
 
 
-def _column(path: Path, there: Sequence[str], wanted: str | None, usual: Sequence[str], what: str) -> str:
+def _column(path: Path | str, there: Sequence[str], wanted: str | None, usual: Sequence[str], what: str) -> str:
     found = wanted if wanted in there else next((c for c in usual if c in there), None) if wanted is None else None
     if found is None:
         sought = f'no column "{wanted}"' if wanted else f"no column for the {what} ({', '.join(usual)})"

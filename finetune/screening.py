@@ -23,13 +23,16 @@ from .pairs import Pair
 from .wording import reword
 
 UNJUDGED = "error"
+OVERRULED = "overruled"
+"""The wording is a crisis, and the filter's encoder took it back. Right or not, such a question is none to learn on."""
+CRISES = frozenset({RiskLevel.ELEVATED.value, RiskLevel.IMMINENT.value, OVERRULED})
 
 
 class Screened(Frozen):
     """What was found out about one pair."""
 
     level: str
-    """The crisis filter's verdict on the question, or ``error`` when it could not judge."""
+    """The crisis filter's verdict on the question; ``overruled``, or ``error`` when it could not judge."""
     answer: str = ""
     """The answer as it may be learnt; empty when nothing of it may, or when the question is a crisis."""
     problem: str = ""
@@ -40,7 +43,7 @@ class Screened(Frozen):
     @property
     def crisis(self) -> bool:
         """True for a question that the product answers without a model."""
-        return self.level in (RiskLevel.ELEVATED, RiskLevel.IMMINENT)
+        return self.level in CRISES
 
 
 class Screen:
@@ -59,6 +62,10 @@ class Screen:
         return guards.CrisisFilter()
 
     @cached_property
+    def _wording(self) -> guards.CrisisFilter:
+        return guards.CrisisFilter(encoder=None)
+
+    @cached_property
     def _output(self) -> guards.OutputGuard:
         return guards.OutputGuard(prompt=support_prompt().system)
 
@@ -70,7 +77,7 @@ class Screen:
     def pair(self, pair: Pair, words: int | None, keep_crisis: bool = False) -> Screened:
         """What the guards say about a pair whose answer is shortened to ``words`` words; None leaves it as it is."""
         level = self.level(pair.question, pair.history)
-        if level in (RiskLevel.ELEVATED, RiskLevel.IMMINENT) and not keep_crisis:
+        if level in CRISES and not keep_crisis:
             return Screened(level=level)
         answer, left_out = pair.answer, ()
         if words is not None:
@@ -80,13 +87,16 @@ class Screen:
         return Screened(level=level, answer=answer, problem=problem, left_out=left_out)
 
     def level(self, question: str, history: Sequence[Utterance]) -> str:
-        """The crisis filter's level, or ``error``."""
+        """The crisis filter's level, ``overruled`` or ``error``."""
 
         def ask() -> str:
             verdict = self._crisis.screen(question, history)
             return UNJUDGED if verdict.error else str(verdict.level)
 
-        return self._asked(ask, "crisis", question, *(f"{turn.role}: {turn.text}" for turn in history))
+        level = self._asked(ask, "crisis", question, *(f"{turn.role}: {turn.text}" for turn in history))
+        if level in (RiskLevel.NONE, RiskLevel.CONCERN) and self._wording.wording(question, history).crisis:
+            return OVERRULED
+        return level
 
     def problem(self, text: str, before: str, question: str, whole: bool = False) -> str:
         """What the output guard finds, as ``problem/rule`` with commas between; ``error``, or empty for nothing."""

@@ -62,6 +62,8 @@ class Wording(BaseModel):
     version: int = Field(ge=1)
     """Counted up at every change: cached answers are made anew."""
     leave_out: tuple[LeaveOut, ...]
+    danger: tuple[Pattern, ...] = Field(min_length=1)
+    """Questions that the data leave to the crisis protocol."""
     hears: tuple[Pattern, ...] = Field(min_length=1)
     """Ways to show a person that they were heard."""
     swap: tuple[Swap, ...]
@@ -70,6 +72,11 @@ class Wording(BaseModel):
     def unwanted(self) -> tuple[tuple[str, regex.Pattern[str]], ...]:
         """Each rule's name, and what finds it."""
         return tuple((rule.name, regex.compile("|".join(rule.patterns), regex.I)) for rule in self.leave_out)
+
+    @cached_property
+    def dangerous(self) -> regex.Pattern[str]:
+        """Finds any of ``danger``."""
+        return regex.compile("|".join(self.danger), regex.I)
 
     @cached_property
     def heard(self) -> regex.Pattern[str]:
@@ -118,7 +125,8 @@ def reword(
 ) -> Reworded:
     """``answer`` with its first sentences, up to ``words`` words, as one or two paragraphs.
 
-    The first sentence always stays when it may, however long: an answer of nothing helps no one.
+    Ends earlier, where the source ends a paragraph or a list's item, once it has half of the words and an idea: one
+    that is said well helps more than the beginning of a third. The first sentence stays even when it is too long.
 
     Args:
         refused: whether a sentence, after the text before it, may not be said.
@@ -127,7 +135,7 @@ def reword(
     left_out: list[str] = []
     paragraphs: list[list[str]] = []
     last = -1
-    room = words
+    room, taken = words, 0
     before = ""
     openings: set[str] = set()
     for number, sentence in _sentences(answer):
@@ -140,9 +148,11 @@ def reword(
         if refused(sentence, before):
             left_out.append("refused by the output guard")
             continue
-        room -= len(sentence.split())
-        if room < 0 and paragraphs:
+        length = len(sentence.split())
+        room -= length
+        if paragraphs and (room < 0 or (number != last and len(paragraphs) > 1 and taken * 2 >= words)):
             break
+        taken += length
         if number != last:
             paragraphs.append([])
             last = number
@@ -161,21 +171,20 @@ def hears_the_person(answer: str, wording: Wording | None = None) -> bool:
     return bool((wording or shipped_wording()).heard.search(" ".join(answer.split()[:_BEGINNING])))
 
 
+def names_danger(question: str, wording: Wording | None = None) -> bool:
+    """Whether a question names something that this kind of data should not answer."""
+    return bool((wording or shipped_wording()).dangerous.search(question))
+
+
 _ITEM = regex.compile(r"^\s*(?:\d{1,2}[.)]|[-*•–])\s+")
 _HEAD = regex.compile(r"^[*_]{0,2}[^.:?!\n]{2,60}[:.]?[*_]{0,2}:?[*_]{0,2}\s+(?=[A-Z])")
 _MARKS = regex.compile(r"\*\*|__|(?<!\w)[*_](?=\w)|(?<=\w)[*_](?!\w)|^#+\s+", regex.M)
 
 
 def _sentences(answer: str) -> Iterator[tuple[int, str]]:
-    """Each whole sentence with its paragraph's number; a list is one paragraph, its marks and headings taken away."""
-    number, in_list = 0, False
-    for line in answer.splitlines():
-        if not line.strip():
-            continue
+    """Each whole sentence with its paragraph's number; a list's item is a paragraph without its mark and heading."""
+    for number, line in enumerate(filter(str.strip, answer.splitlines())):
         item = _ITEM.match(line)
-        if not (item and in_list):
-            number += 1
-        in_list = item is not None
         text = line[item.end() :] if item else line
         if item and ":" in text[:64]:
             text = _HEAD.sub("", text, count=1)

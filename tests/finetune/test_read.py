@@ -70,7 +70,7 @@ def refusal(path: Path, columns: Columns | None = None) -> str:
 def test_a_missing_column_is_told_with_those_that_are_there(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "mine.jsonl", {"said": "a", "asked": "b"})
     assert refusal(path) == (
-        f"{path}: no column for the answer (output, answer, answerText, response, completion); "
+        f"{path}: no column for the answer (output, answer, answerText, response, completion, gpt-3.5-turbo); "
         "it has said, asked. Name it with --answer-column."
     )
     assert 'no column "reply"' in refusal(path, Columns(answer="reply"))

@@ -3,7 +3,7 @@
 import pytest
 
 from warmline.finetune.pairs import DataError
-from warmline.finetune.wording import hears_the_person, read_wording, reword, shipped_wording
+from warmline.finetune.wording import hears_the_person, names_danger, read_wording, reword, shipped_wording
 
 ESSAY = """I'm sorry to hear that you're struggling with sleep. It must be exhausting.
 
@@ -38,6 +38,14 @@ def test_the_first_sentence_stays_even_when_it_alone_is_too_long() -> None:
     assert reword(sentence + " Rest a little.", 20).text == sentence
 
 
+def test_an_answer_ends_with_its_first_idea_once_that_is_said() -> None:
+    idea = "You could write down one thing each evening that was less bad than the rest of the day."
+    answer = (
+        f"That sounds lonely, and it makes sense that you miss them so much.\n\n{idea}\n\nYou could also call a friend."
+    )
+    assert reword(answer, 40).text.endswith(idea)
+
+
 def test_half_a_sentence_at_the_end_is_not_learnt() -> None:
     assert reword("That sounds hard. You could try to", 90).text == "That sounds hard."
 
@@ -49,10 +57,11 @@ def test_half_a_sentence_at_the_end_is_not_learnt() -> None:
         ("I'm a therapist and I can tell you this is common.", "speaks as a professional or a person"),
         ("I have been through this myself.", "speaks as a professional or a person"),
         ("We can talk about it in our next session.", "speaks as a professional or a person"),
+        ("Sometimes we all need a rest from our lives.", "speaks as a professional or a person"),
         ("I'm not a doctor.", "speaks about what it is not"),
         ("I'm here for you always.", "promises to be there"),
         ("Please don't hesitate to write.", "promises to be there"),
-        ("Let's work on this together.", "promises to be there"),
+        ("Let's work on this together, you and me.", "promises to be there"),
         ("There are several steps you can take.", "announces a list"),
         ("It takes a lot of courage to open up.", "stock praise"),
         ("Communication is key in a marriage.", "lectures"),
@@ -113,8 +122,20 @@ def test_advice_without_a_word_for_the_person_does_not_hear_them() -> None:
     assert hears_the_person("That sounds lonely. You could look into support groups.")
 
 
+@pytest.mark.parametrize(
+    "question", ["I have self-harm urges.", "My abusive partner came back.", "I keep binging.", "He threatened my son."]
+)
+def test_a_question_about_danger_is_found(question: str) -> None:
+    assert names_danger(question)
+
+
+@pytest.mark.parametrize("question", ["Work kills my joy.", "I feel stuck in my career.", "I improve my skills."])
+def test_a_question_about_a_bad_time_is_not(question: str) -> None:
+    assert not names_danger(question)
+
+
 def test_a_rule_that_is_no_pattern_is_told_with_its_key() -> None:
-    broken = "version: 1\nleave_out: []\nhears: ['(']\nswap: []"
+    broken = "version: 1\nleave_out: []\nhears: ['(']\ndanger: ['x']\nswap: []"
     with pytest.raises(DataError, match=r"mine\.yaml: hears\.0: .*not a regular expression"):
         read_wording(broken, "mine.yaml")
 
