@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import platformdirs
 from pydantic import (
@@ -25,6 +25,9 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+if TYPE_CHECKING:
+    from .store.sealing import TextKey
 
 APP = "warmline"
 
@@ -64,8 +67,9 @@ class ModelSettings(_Section):
     """Key for ``base_url``, if it wants one."""
     path: Path | None = Field(default=None, examples=["/srv/models/smollm2"])
     """A local checkpoint directory for the embedded model; wins over ``name``."""
-    adapter: Path | None = Field(default=None, examples=["/srv/models/my-adapter"])
-    """A LoRA adapter directory for the embedded model, as ``warmline finetune train`` writes it."""
+    adapter: Literal["shipped", "off"] | Path = Field(default="shipped", examples=["/srv/models/my-adapter"])
+    """The LoRA adapter of the embedded model: a directory as ``warmline finetune train`` writes it, ``off``, or
+    ``shipped``, which is Warmline's own for the default model."""
     temperature: float = Field(default=0.3, ge=0, le=2, examples=[0.3])
     """Sampling temperature."""
     top_p: float = Field(default=0.9, gt=0, le=1, examples=[0.9])
@@ -96,6 +100,47 @@ class StoreSettings(_Section):
 
     url: str | None = Field(default=None, examples=["sqlite:////home/me/w.db", "postgresql+psycopg://me@db/w"])
     """SQLAlchemy URL. Empty: ``warmline.db`` in the platform's user data directory."""
+    pool_size: int = Field(default=10, ge=1, le=1_000, examples=[10])
+    """Connections to PostgreSQL that one process opens at most."""
+    pool_wait_s: float = Field(default=10.0, gt=0, le=300, examples=[10])
+    """Seconds to wait for a free connection to PostgreSQL."""
+    statement_s: float = Field(default=30.0, gt=0, le=600, examples=[30])
+    """Seconds that one statement, or the wait for a lock, may take on PostgreSQL."""
+    key: SecretStr | None = Field(default=None, examples=["the output of `openssl rand -base64 32`"])
+    """Encrypts every text at rest: 32 random bytes in base64. Empty: texts are stored as they are."""
+    other_keys: list[SecretStr] = Field(default_factory=list, examples=[["the key before this one"]])
+    """Further keys that are read: the one before, or the next one while replicas change over."""
+    retain_days: float | None = Field(default=None, gt=0, le=36_500, examples=[90])
+    """Days after its last message when a conversation is deleted whole. Empty: it is kept until somebody deletes it."""
+
+    @field_validator("key")
+    @classmethod
+    def _is_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        from .store.sealing import TextKey
+
+        TextKey.read(value.get_secret_value())
+        return value
+
+    @field_validator("other_keys")
+    @classmethod
+    def _are_keys(cls, value: list[SecretStr]) -> list[SecretStr]:
+        return [key for key in map(cls._is_key, value) if key]
+
+    @property
+    def text_key(self) -> TextKey | None:
+        """``key``, ready for use."""
+        from .store.sealing import TextKey
+
+        return TextKey.read(self.key.get_secret_value()) if self.key else None
+
+    @property
+    def other_text_keys(self) -> list[TextKey]:
+        """``other_keys``, ready for use."""
+        from .store.sealing import TextKey
+
+        return [TextKey.read(key.get_secret_value()) for key in self.other_keys]
 
     def resolved_url(self) -> str:
         """The URL in use."""

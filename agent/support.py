@@ -30,6 +30,7 @@ from .events import (
     SentenceEvent,
     VerdictEvent,
 )
+from .model.adapter import adapter_of
 from .settings import Settings
 from .traces import Trace, Traces, tell
 
@@ -99,7 +100,7 @@ class SupportAgent:
         self._webhook: Webhook | None = None
         self._delivering: asyncio.Task[None] | None = None
         self._guards: dict[str | None, OutputGuard] = {}
-        self.weak_model = not (model or self.settings.model.base_url or self.settings.model.adapter)
+        self.weak_model = not (model or self.settings.model.base_url or adapter_of(self.settings.model))
         """True for the embedded model without an adapter: it was read answering people who may be in danger, and its
         words could hurt. Vetted words then stand before the safety question; see ``Parts.model_meets_concern``."""
         self._lock = threading.RLock()  # parts are built once, by whichever thread needs them first
@@ -161,7 +162,7 @@ class SupportAgent:
                     from .store import Store
 
                     webhook = self.settings.handoff.webhook_url is not None
-                    self._store = Store.open(self.settings.store.resolved_url(), webhook=webhook)
+                    self._store = Store.from_settings(self.settings.store, webhook=webhook)
         return self._store
 
     @property

@@ -24,6 +24,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and the adapter")
     parser.add_argument("--config", default="warmline", help=f"a recipe: {', '.join(shipped())}, or a YAML file")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--start-from", type=Path, metavar="ADAPTER", help="go on from this adapter, on other data")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     fields = parser.add_argument_group("fields of the recipe")
     docs = _field_docs()
@@ -44,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     recipe = load_recipe(chosen.config, changes)
     from .train import train
 
-    done = train(recipe, chosen.data, chosen.run, device=chosen.device, quiet=chosen.quiet)
+    done = train(
+        recipe, chosen.data, chosen.run, device=chosen.device, quiet=chosen.quiet, start_from=chosen.start_from
+    )
     print(f"{done.adapter}: {done.steps} steps, {done.seconds / 60:.0f} min, peak {done.peak_bytes / 1e9:.1f} GB")
     print(f"validation loss {done.first_loss:.3f} -> {done.best_loss:.3f}; drawn in {done.adapter / 'losses.svg'}")
     return 0

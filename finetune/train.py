@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..agent.model.adapter import CARD, AdapterCard
+from ..agent.model.adapter import CARD, AdapterCard, check_adapter, read_card
 from ..agent.model.checkpoint import folder as cached
 from ..agent.prompt import support_prompt
 from .dataset import Conversation, DataError, Dataset, load_dataset
@@ -63,10 +63,15 @@ class Trained:
     """Most memory in use: of the process on a CPU, of the device on a GPU."""
 
 
-def train(recipe: Recipe, data: Path, run: Path, device: str = "auto", quiet: bool = False) -> Trained:
+def train(
+    recipe: Recipe, data: Path, run: Path, device: str = "auto", quiet: bool = False, start_from: Path | None = None
+) -> Trained:
     """Train the adapter of ``recipe`` on the folder ``data``; checkpoints and the result lie in ``run``.
 
     The same call goes on from the last checkpoint when an earlier one was killed.
+
+    Args:
+        start_from: an adapter to begin with, such as one trained on other data; its LoRA fields must be the recipe's.
 
     Raises:
         DataError, MachineError, TrainingError: before any weight is loaded, where that can be known.
@@ -74,7 +79,8 @@ def train(recipe: Recipe, data: Path, run: Path, device: str = "auto", quiet: bo
     made = load_dataset(data)
     chosen = choose_device(device)
     check_recipe(recipe, chosen)
-    _claim(run, recipe, made)
+    started = _started(start_from, recipe) if start_from else None
+    _claim(run, recipe, made, started)
     _quieten()
     if missing := [name for name in ("transformers", "peft", "trl", "datasets") if not _has(name)]:
         raise TrainingError(f"training needs {', '.join(missing)}: pip install 'warmline[finetune]'")
@@ -89,7 +95,7 @@ def train(recipe: Recipe, data: Path, run: Path, device: str = "auto", quiet: bo
     tokenizer = _tokenizer(base)
     _check_lengths(made, tokenizer, recipe.max_tokens)
     quantization = _quantization(recipe, chosen, base, tokenizer, made, run)
-    return _run(recipe, made, run, chosen, quantization, base, tokenizer, checkpointing, quiet)
+    return _run(recipe, made, run, chosen, quantization, base, tokenizer, checkpointing, quiet, start_from, started)
 
 
 def base_path(base: str) -> str:
@@ -107,6 +113,8 @@ def _run(
     tokenizer: Any,
     checkpointing: bool,
     quiet: bool,
+    start_from: Path | None,
+    started: dict[str, Any] | None,
 ) -> Trained:
     import torch
     from transformers import EarlyStoppingCallback, set_seed
@@ -118,13 +126,18 @@ def _run(
     callbacks: list[Any] = [EarlyStoppingCallback(early_stopping_patience=recipe.patience), Metrics(run)]
     if not quiet and int(os.environ.get("RANK", "0")) == 0:
         callbacks.append(Progress())
-    trainer = SFTTrainer(
-        model=load_base(base, device, quantization),
+    model = load_base(base, device, quantization)
+    if start_from is not None:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, str(start_from), is_trainable=True)
+    trainer = _in_fixed_order(SFTTrainer, recipe.seed)(
+        model=model,
         args=_arguments(recipe, run, device, checkpointing),
         train_dataset=rows(made.train),
         eval_dataset=rows(made.validation[: recipe.validation_rows or None]),
         processing_class=tokenizer,
-        peft_config=_lora(recipe),
+        peft_config=_lora(recipe) if start_from is None else None,
         callbacks=callbacks,
     )
     trainer.remove_callback(_printer())
@@ -135,8 +148,23 @@ def _run(
     peak = torch.cuda.max_memory_allocated() if device == "cuda" else _peak_of_this_process()
     done = Trained(run / ADAPTER, first, float(trainer.state.best_metric), trainer.state.global_step, seconds, peak)
     if trainer.is_world_process_zero():
-        _keep(trainer.model, done, recipe, made, base, quantization)
+        _keep(trainer.model, done, recipe, made, base, quantization, started)
     return done
+
+
+def _in_fixed_order(trainer: Any, seed: int) -> Any:
+    """The trainer class with data in an order that a resumed run finds again."""
+    from .order import EpochOrder
+
+    class InFixedOrder(trainer):
+        def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
+            found = self.train_dataset if train_dataset is None else train_dataset
+            by_length = self.args.train_sampling_strategy == "group_by_length"
+            return EpochOrder(
+                [len(ids) for ids in found["input_ids"]], self.args.train_batch_size, seed, by_length=by_length
+            )
+
+    return InFixedOrder
 
 
 def _arguments(recipe: Recipe, run: Path, device: Device, checkpointing: bool) -> Any:
@@ -300,9 +328,27 @@ def _timed_step(recipe: Recipe, base: str, tokenizer: Any, made: Dataset, times:
     return step
 
 
-def _claim(run: Path, recipe: Recipe, made: Dataset) -> None:
+def _started(adapter: Path, recipe: Recipe) -> dict[str, Any]:
+    """How the adapter to begin with was made.
+
+    Raises:
+        AdapterError: it is not whole, or made for another base or prompt.
+        TrainingError: its matrices have another shape than the recipe's.
+    """
+    check_adapter(adapter, recipe.base, contents=True)
+    card = read_card(adapter)
+    if card is None:
+        raise TrainingError(f"--start-from {adapter}: only what `warmline finetune train` made can be gone on with")
+    if other := [name for name in ("rank", "alpha", "targets") if card.recipe.get(name) != getattr(recipe, name)]:
+        good = ", ".join(f"--{name} {card.recipe.get(name)}" for name in other)
+        raise TrainingError(f"--start-from {adapter}: it was made with {good}; say the same")
+    return card.model_dump(exclude={"sha256", "format"})
+
+
+def _claim(run: Path, recipe: Recipe, made: Dataset, started: dict[str, Any] | None) -> None:
     """Make ``run`` this recipe's folder; refuse a folder where another one, or other data, began."""
     this = {
+        "started_from": started,
         "recipe": recipe.model_dump(),
         "data": made.manifest.get("sha256"),
         "prompt_version": support_prompt().version,
@@ -336,7 +382,15 @@ def _first_loss(run: Path, trainer: Any) -> float:
     return float(json.loads(note.read_text())["eval_loss"])
 
 
-def _keep(model: Any, done: Trained, recipe: Recipe, made: Dataset, base: str, quantization: str) -> None:
+def _keep(
+    model: Any,
+    done: Trained,
+    recipe: Recipe,
+    made: Dataset,
+    base: str,
+    quantization: str,
+    started: dict[str, Any] | None,
+) -> None:
     """Write the adapter with its card, and the drawing of the losses."""
     from .metrics import draw_losses, read_metrics
 
@@ -358,6 +412,7 @@ def _keep(model: Any, done: Trained, recipe: Recipe, made: Dataset, base: str, q
         prompt_version=support_prompt().version,
         recipe={**recipe.model_dump(), "quantization": quantization},
         data=made.manifest,
+        started_from=started,
         figures={
             "base_validation_loss": round(done.first_loss, 4),
             "validation_loss": round(done.best_loss, 4),

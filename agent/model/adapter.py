@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..prompt import support_prompt
+from ..settings import ModelSettings
+from .checkpoint import DEFAULT, model_name
 
 CARD = "warmline.json"
 SHIPPED = Path(__file__).parent.parent / "data" / "adapter"
@@ -36,6 +38,8 @@ class AdapterCard(BaseModel):
     """How it was trained."""
     data: dict[str, Any]
     """Counts, sources and checksums of what it was trained on."""
+    started_from: dict[str, Any] | None = None
+    """The same of the adapter that this one went on from, if it did."""
     figures: dict[str, float]
     """Validation losses and the like."""
     sha256: dict[str, str]
@@ -59,6 +63,18 @@ def read_card(folder: Path) -> AdapterCard | None:
         return None
     except ValidationError as error:
         raise AdapterError(f"{folder / CARD}: {error.errors()[0]['msg']}; export the adapter again") from None
+
+
+def adapter_of(settings: ModelSettings) -> Path | None:
+    """The adapter that ``settings`` name; ``shipped`` is for the default model and the prompt of today alone."""
+    if settings.adapter == "off":
+        return None
+    if settings.adapter != "shipped":
+        return settings.adapter.expanduser()
+    if settings.path or model_name(settings) != DEFAULT or not (SHIPPED / CARD).is_file():
+        return None
+    card = read_card(SHIPPED)
+    return SHIPPED if card and card.prompt_version == support_prompt().version else None
 
 
 def base_of(folder: Path) -> str:

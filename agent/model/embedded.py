@@ -26,6 +26,7 @@ from pydantic import Field, PrivateAttr
 
 from ..prompt import support_prompt
 from ..settings import ModelSettings
+from .adapter import AdapterError, adapter_of, check_adapter, read_card
 from .checkpoint import DEFAULT, folder, locate, model_name
 from .markup import without_control_tokens
 from .stream import ModelError, ModelErrorKind
@@ -65,7 +66,7 @@ class EmbeddedModel(BaseChatModel):
         The default checkpoint is shown the prompt's examples and stopped early: untuned and this small it rambles, and
         its third sentence is its last sensible one.
         """
-        if settings.path or settings.adapter or model_name(settings) != DEFAULT:
+        if settings.path or adapter_of(settings) or model_name(settings) != DEFAULT:
             return cls(settings=settings)
         examples = tuple((one.user, one.assistant) for one in support_prompt().examples)
         return cls(settings=settings, examples=examples, enough=0.25)
@@ -396,8 +397,8 @@ def _load(settings: ModelSettings) -> _Engine:
         model: Any = AutoModelForCausalLM.from_pretrained(
             path, dtype=torch.bfloat16, local_files_only=True, use_safetensors=True
         )
-        if settings.adapter is not None:
-            model = _with_adapter(model, settings.adapter)
+        if adapter := adapter_of(settings):
+            model = _with_adapter(model, adapter, model_name(settings) if settings.path is None else None)
     except ModelError:
         raise
     except Exception as error:
@@ -416,15 +417,12 @@ def _load(settings: ModelSettings) -> _Engine:
     return _Engine(model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), tokenizer)
 
 
-def _with_adapter(model: Any, adapter: Path) -> Any:
+def _with_adapter(model: Any, adapter: Path, base: str | None) -> Any:
     """``model`` with a LoRA adapter merged into its weights, so that it costs nothing per token."""
-    if not (adapter / "adapter_config.json").is_file():
-        raise ModelError(
-            ModelErrorKind.NOT_FOUND,
-            f"WARMLINE_MODEL__ADAPTER: {adapter} holds no adapter_config.json; "
-            "a good value is what `warmline finetune train` wrote",
-            retryable=False,
-        )
+    try:
+        read_card(adapter) if base is None else check_adapter(adapter, base)
+    except AdapterError as error:
+        raise ModelError(ModelErrorKind.NOT_FOUND, f"WARMLINE_MODEL__ADAPTER: {error}", retryable=False) from None
     from peft import PeftModel
 
     return PeftModel.from_pretrained(model, adapter, local_files_only=True).merge_and_unload()

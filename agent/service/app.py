@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
 from ..model import build_model
+from ..model.adapter import adapter_of
 from ..settings import Settings
 from ..store import StoreError, TicketMoved, UnknownSession
 from ..support import SupportAgent
@@ -26,6 +27,7 @@ from .drain import Drain, StoppableModel
 from .errors import Refused, response_to, store_down, unknown
 from .metrics import Metrics
 from .openapi import describe
+from .retention import Retention
 from .sessionless import Sessionless
 from .shared import Shared, SharedParts
 from .turns import Turns
@@ -52,20 +54,23 @@ def create_app(settings: Settings | None = None, **parts: Any) -> FastAPI:
     given = parts.pop("model", None)
     model = StoppableModel(inner=given or build_model(settings.model))
     agent = SupportAgent(model, settings=settings, **parts)
-    agent.weak_model = not (given or settings.model.base_url or settings.model.adapter)
+    agent.weak_model = not (given or settings.model.base_url or adapter_of(settings.model))
     drain, metrics = Drain(model), Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         await asyncio.to_thread(lambda: agent.store)  # a store that cannot be used is told at the start
         warming = asyncio.create_task(_warm_up(agent))
-        settling = asyncio.create_task(shared.turns.settling())
+        behind = [asyncio.create_task(shared.turns.settling())]
+        if days := settings.store.retain_days:
+            behind.append(asyncio.create_task(Retention(lambda: agent.store, days).run()))
         try:
             yield
         finally:
             drain.cut()
             warming.cancel()
-            settling.cancel()
+            for task in behind:
+                task.cancel()
             await shared.turns.all_ended()
             await shared.turns.settle()
             await agent.aclose()

@@ -282,7 +282,7 @@ def test_an_adapter_changes_what_is_said(tmp_path: Path, checkpoint: Path, model
 def test_the_default_model_gets_the_examples_and_a_tuned_one_does_not(tmp_path: Path) -> None:
     examples = tuple((one.user, one.assistant) for one in support_prompt().examples)
     assert examples
-    assert EmbeddedModel.from_settings(ModelSettings()).examples == examples
+    assert EmbeddedModel.from_settings(ModelSettings(adapter="off")).examples == examples
     assert EmbeddedModel.from_settings(ModelSettings(adapter=tmp_path)).examples == ()
     assert EmbeddedModel.from_settings(ModelSettings(path=tmp_path)).examples == ()
 

@@ -11,7 +11,7 @@ import pytest
 
 from warmline.agent.prompt import support_prompt, to_chat
 
-WORDS = "alone tired sad angry home work night friend mother sleep money exam quiet heavy lost".split()
+WORDS = ["alone", "tired", "sad", "angry", "home", "work", "night", "friend", "mother", "sleep", "money", "exam"]
 
 
 def write_dataset(folder: Path, train: int = 16, validation: int = 4, **manifest: object) -> Path:
@@ -23,8 +23,8 @@ def write_dataset(folder: Path, train: int = 16, validation: int = 4, **manifest
             "source": "test",
             "topic": None,
             "messages": [
-                *to_chat([], f"I feel {WORDS[i % 15]} about {WORDS[(i * 7) % 15]} number {i}."),
-                {"role": "assistant", "content": f"Feeling {WORDS[i % 15]} is hard. What helps a little?"},
+                *to_chat([], f"I feel {WORDS[i % 12]} about {WORDS[(i * 7) % 12]} number {i}."),
+                {"role": "assistant", "content": f"Feeling {WORDS[i % 12]} is hard. What helps a little?"},
             ],
         }
         for i in range(train + validation)

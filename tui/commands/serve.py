@@ -45,6 +45,7 @@ def serve(
 
     Example: warmline serve --adapter my-adapter --port 8000 -- --max-model-len 4096
     """
+    from ...agent.model.adapter import adapter_of
     from ...finetune.serve import keep_serving
     from ...finetune.vllm import (
         Adapter,
@@ -60,7 +61,7 @@ def serve(
     if sys.platform == "win32":
         raise ServeError("vLLM does not run on Windows; use WSL, or point WARMLINE_MODEL__BASE_URL at another machine")
     settings = load_settings().model
-    folder = adapter or settings.adapter
+    folder = adapter or (adapter_of(settings) if model is None else None)
     lora = Adapter.read(folder.expanduser()) if folder else None
     if lora and not any_prompt:
         lora.check_prompt()
