@@ -19,16 +19,17 @@ from ..guards.second_opinion import LLMOpinion
 from ..guards.training.corpus import CATEGORIES, Message
 from ..guards.training.filter_report import by_keywords, groups
 from ..guards.training.statistics import f1, macro_f1_interval, ppv, wilson
-from ..guards.types import Category, RiskLevel
-from .endpoint import EndpointRefused
+from ..guards.types import Category, RiskLevel, Verdict
+from .endpoint import Endpoint, EndpointRefused
 from .journal import Journal, Screened, read_run
 from .lines import EvalError, Lines, read_lines
+from .peers import KINDS, peer
+from .reliability import Reliability, reliability
 from .run import Progress
 from .statistics import Estimate, cochran_q, pairwise_mcnemar
 
 if TYPE_CHECKING:
     from ..agent.settings import GuardSettings
-    from .endpoint import Endpoint
 
 PREVALENCES = (0.005, 0.01, 0.02, 0.05, 0.20)
 LOCAL = ("filter", "lexicon", "encoder", "keywords")
@@ -79,16 +80,27 @@ class Screener(Protocol):
 
 
 @dataclass(frozen=True)
+class Heard:
+    """What a system makes of a text."""
+
+    level: RiskLevel | None
+    """``None`` where it failed."""
+    categories: frozenset[Category] = frozenset()
+    score: float | None = None
+    """How sure it is that this is a crisis, 0 to 1, where it says so."""
+
+
+@dataclass(frozen=True)
 class Local:
     """A system in this process."""
 
     name: str
-    hears: Callable[[str], tuple[RiskLevel | None, frozenset[Category]]]
+    hears: Callable[[str], Heard]
 
     async def screen(self, message: Message) -> Screened:
         """Its verdict; ``None`` for the level where it failed."""
-        level, categories = self.hears(message.text)
-        return _screened(message, self.name, level, categories)
+        heard = self.hears(message.text)
+        return _screened(message, self.name, heard.level, heard.categories, heard.score)
 
 
 class _EncoderAlone(CrisisFilter):
@@ -103,25 +115,55 @@ def local(name: str, settings: GuardSettings) -> Local:
         EvalError: there is no such system.
     """
     if name == "keywords":
-        return Local(name, lambda text: ((said := by_keywords(text)).level, said.categories))
+        return Local(name, lambda text: Heard((said := by_keywords(text)).level, said.categories))
     from ..agent.parts import crisis_filter
 
     whole = crisis_filter(settings)
     if name == "filter":
         return Local(name, _heard_by(whole))
     if name == "lexicon":
-        return Local(name, _heard_by(CrisisFilter(whole.lexicon, encoder=None)))
+        return Local(name, _heard_by(CrisisFilter(whole.lexicon, encoder=None), scored=False))
     if name == "encoder" and whole.encoder is not None:
         return Local(name, _heard_by(_EncoderAlone(whole.lexicon, whole.encoder, whole.thresholds)))
-    raise EvalError(f"--system {name}: wants {', '.join(LOCAL)} (the encoder must be on), or NAME@URL")
+    raise EvalError(
+        f"--system {name}: wants {', '.join(LOCAL)} (the encoder must be on), NAME@URL, "
+        "guardrails:MODULE:CLASS or nemo:FOLDER"
+    )
 
 
-def _heard_by(crisis_filter: CrisisFilter) -> Callable[[str], tuple[RiskLevel | None, frozenset[Category]]]:
-    def hears(text: str) -> tuple[RiskLevel | None, frozenset[Category]]:
+def system(name: str, settings: GuardSettings, *, key: str = "") -> Screener:
+    """A system by what ``--system`` says.
+
+    Args:
+        key: the environment variable that holds the key of an endpoint.
+
+    Raises:
+        EvalError: there is no such system, or its package is not installed.
+    """
+    if name.startswith(KINDS):
+        return peer(name)
+    if "@" in name:
+        return LanguageModel(Endpoint.parse(name, key))
+    return local(name, settings)
+
+
+def _heard_by(crisis_filter: CrisisFilter, *, scored: bool = True) -> Callable[[str], Heard]:
+    def hears(text: str) -> Heard:
         verdict = crisis_filter.screen(text)
-        return (None if verdict.error else verdict.level), frozenset(verdict.categories)
+        score = _sure(verdict) if scored else None
+        return Heard(None if verdict.error else verdict.level, frozenset(verdict.categories), score)
 
     return hears
+
+
+def _sure(verdict: Verdict) -> float | None:
+    """How sure the filter is: as sure as its surest stage; as its encoder where that takes back what the lexicon said.
+
+    The lexicon alone knows levels and no shades, so it gives no score.
+    """
+    if (encoder := verdict.stages.get("encoder")) is None:
+        return None
+    return max(encoder, verdict.stages.get("lexicon", 0.0)) if verdict.crisis else encoder
 
 
 class LanguageModel:
@@ -156,10 +198,14 @@ class LanguageModel:
 
 
 def _screened(
-    message: Message, system: str, level: RiskLevel | None, categories: frozenset[Category] = frozenset()
+    message: Message,
+    system: str,
+    level: RiskLevel | None,
+    categories: frozenset[Category] = frozenset(),
+    score: float | None = None,
 ) -> Screened:
     order = [category for category in CATEGORIES if category in categories]
-    return Screened(id=message.id, system=system, level=level, categories=tuple(order))
+    return Screened(id=message.id, system=system, level=level, categories=tuple(order), score=score)
 
 
 async def screen_all(
@@ -262,6 +308,8 @@ class SystemFigures:
     by_group: Mapping[str, Counts]
     missed: tuple[Message, ...]
     false_alarms: tuple[Message, ...]
+    reliability: Reliability | None = None
+    """Where it gives scores."""
 
     def ppv_at(self, prevalence: float) -> float:
         """Of its alarms, those that would be right where ``prevalence`` of the messages are crises."""
@@ -290,6 +338,8 @@ class CrisisFigures:
     cochran_q: float
     cochran_p: float
     pairs: tuple[Comparison, ...]
+    said: tuple[tuple[Message, tuple[Screened, ...]], ...] = ()
+    """Every message that was counted, and what each system said of it."""
 
 
 def figures(messages: Sequence[Message], heard: Mapping[str, Mapping[str, Screened]]) -> CrisisFigures:
@@ -324,6 +374,7 @@ def figures(messages: Sequence[Message], heard: Mapping[str, Mapping[str, Screen
                 {group: counted(truth[places], alarm[places]) for group, places in subgroups},
                 tuple(m for m, t, a in zip(common, truth, alarm, strict=True) if t and not a),
                 tuple(m for m, t, a in zip(common, truth, alarm, strict=True) if a and not t),
+                _reliability(said, truth),
             )
         )
         right.append(alarm == truth)
@@ -331,4 +382,10 @@ def figures(messages: Sequence[Message], heard: Mapping[str, Mapping[str, Screen
     q, p = cochran_q(matrix) if len(systems) > 1 else (float("nan"), float("nan"))
     names = [system.name for system in systems]
     pairs = [Comparison(names[i], names[j], a, b, p_) for i, j, a, b, p_ in pairwise_mcnemar(matrix)]
-    return CrisisFigures(len(common), int(truth.sum()), tuple(systems), q, p, tuple(pairs))
+    said = tuple((m, tuple(by_id[m.id] for by_id in heard.values())) for m in common)
+    return CrisisFigures(len(common), int(truth.sum()), tuple(systems), q, p, tuple(pairs), said)
+
+
+def _reliability(said: Sequence[Screened], truth: np.ndarray) -> Reliability | None:
+    scored = [(one.score, t) for one, t in zip(said, truth, strict=True) if one.score is not None]
+    return reliability([score for score, _ in scored], [t for _, t in scored]) if scored else None
