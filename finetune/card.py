@@ -62,7 +62,8 @@ def card(done: Prepared, manifest: Mapping[str, Any]) -> str:
         "Rules and models judged these rows; nobody read them all. What the guards miss is in here: the crisis "
         "filter's and the output guard's own figures are in `docs/crisis-filter-card.md` and `docs/guards.md`. "
         "Shortened answers keep the first idea of a longer one and lose the rest. Questions with danger in them are "
-        "left out, so an adapter trained on this knows nothing about them: the crisis protocol answers them, not the model.",
+        "left out, so an adapter trained on this knows nothing about them: the crisis protocol answers them, not the "
+        "model.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -178,6 +178,8 @@ def names_danger(question: str, wording: Wording | None = None) -> bool:
 
 _ITEM = regex.compile(r"^\s*(?:\d{1,2}[.)]|[-*•–])\s+")
 _HEAD = regex.compile(r"^[*_]{0,2}[^.:?!\n]{2,60}[:.]?[*_]{0,2}:?[*_]{0,2}\s+(?=[A-Z])")
+_RUN_ON = regex.compile(r"(?<=\p{Ll}[.!?])(?=\p{Lu}\p{Ll})")
+"""Where the space between two sentences was lost, as in much text from web pages."""
 _MARKS = regex.compile(r"\*\*|__|(?<!\w)[*_](?=\w)|(?<=\w)[*_](?!\w)|^#+\s+", regex.M)
 
 
@@ -188,7 +190,7 @@ def _sentences(answer: str) -> Iterator[tuple[int, str]]:
         text = line[item.end() :] if item else line
         if item and ":" in text[:64]:
             text = _HEAD.sub("", text, count=1)
-        text = " ".join(_MARKS.sub("", text).split())
+        text = " ".join(_RUN_ON.sub(" ", _MARKS.sub("", text)).split())
         for piece in sentences(text, limit=10_000):
             if ends_with_stop(piece):
                 yield number, piece.strip()

@@ -46,6 +46,10 @@ def test_an_answer_ends_with_its_first_idea_once_that_is_said() -> None:
     assert reword(answer, 40).text.endswith(idea)
 
 
+def test_sentences_that_ran_together_are_parted() -> None:
+    assert reword("That sounds hard.Be gentle with yourself.", 90).text == "That sounds hard. Be gentle with yourself."
+
+
 def test_half_a_sentence_at_the_end_is_not_learnt() -> None:
     assert reword("That sounds hard. You could try to", 90).text == "That sounds hard."
 
