@@ -38,6 +38,8 @@ class Example(BaseModel):
     response: Any = None
     events: str | None = None
     """The same answer as Server-Sent Events."""
+    lines: str | None = None
+    """JSON lines."""
     page: str | None = None
     text: str | None = None
     unready: Any = None
@@ -48,6 +50,7 @@ class Example(BaseModel):
         for media, example in (
             ("application/json", self.response),
             ("text/event-stream", self.events),
+            ("application/x-ndjson", self.lines),
             ("text/html", self.page),
             ("text/plain", self.text),
         ):

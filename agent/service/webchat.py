@@ -1,7 +1,8 @@
 """The web chat: one page for visitors without an account, and the short-lived key that each of them gets.
 
 Off unless ``service.web_chat`` is set. A visitor's key has the scope ``chat`` and runs out; whatever holds for other
-keys holds for it. The page loads nothing from anywhere else, and its policy lets it reach this service alone.
+keys holds for it. The page loads nothing from anywhere else, and its policy lets it reach this service alone. Its words
+are data, one file for each language (``data/chat``).
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ import asyncio
 import base64
 import hashlib
 import html
+import json
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Request, Response
+import yaml
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from ..store import Scope
+from ..voice import ENGLISH
 from .access import too_many
 from .shared import Shared, SharedParts
 
@@ -27,6 +33,8 @@ if TYPE_CHECKING:
     from ...guards.hotlines import Directory
 
 PAGE = Path(__file__).parent / "chat.html"
+WORDS = Path(__file__).parent / "data" / "chat"
+LINK = '<a href="https://findahelpline.com" target="_blank" rel="noreferrer noopener">findahelpline.com</a>'
 VISITOR = "visitor"
 """Name of every visitor's key."""
 
@@ -41,10 +49,16 @@ class VisitorKey(BaseModel):
 
 
 @router.get("/chat", response_class=HTMLResponse)
-async def chat(service: SharedParts) -> Response:
-    """The page."""
-    page, policy = await asyncio.to_thread(_page, service)
-    return HTMLResponse(page, headers={"Content-Security-Policy": policy})
+async def chat(
+    service: SharedParts,
+    lang: Annotated[str | None, Query(max_length=35, examples=["es"], description="In place of the browser's.")] = None,
+    accept_language: Annotated[str, Header()] = "",
+) -> Response:
+    """The page, in the language of the browser as far as the agent speaks it."""
+    language = chosen(service.agent.voices.languages, lang, accept_language)
+    page, policy = await asyncio.to_thread(_page, service, language)
+    headers = {"Content-Security-Policy": policy, "Content-Language": language, "Vary": "Accept-Language"}
+    return HTMLResponse(page, headers=headers)
 
 
 @router.post("/chat/key", status_code=201)
@@ -63,11 +77,102 @@ async def visit(service: SharedParts, request: Request) -> VisitorKey:
     return VisitorKey(key=await asyncio.to_thread(make), expires=expires)
 
 
-def _page(service: Shared) -> tuple[str, str]:
-    """The page with the countries put in, and the policy that lets just its own script and style run."""
-    default = service.settings.country
-    page = PAGE.read_text(encoding="utf-8").replace("<!-- countries -->", _options(service.agent.directory, default))
-    page = page.replace("<!-- notice -->", html.escape(service.agent.copy.notice()))
+class Ways(BaseModel):
+    """How a line is reached; ``keyword`` is a text message with a word in it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    call: str
+    text: str
+    keyword: str
+    whatsapp: str
+    email: str
+    chat: str
+    web: str
+
+
+class Words(BaseModel):
+    """Everything the page says by itself, in one language."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    help: str
+    fresh: str
+    danger: str
+    conversation: str
+    your_message: str
+    placeholder: str
+    stop: str
+    send: str
+    lines: str
+    country: str
+    no_country: str
+    anywhere: str
+    close: str
+    sure: str
+    sure_more: str
+    keep: str
+    delete: str
+    you: str
+    person: str
+    emergency: str
+    ways: Ways
+    free: str
+    confirm: str
+    reach: str
+    reading: str
+    human_reads: str
+    stopped: str
+    deleted: str
+    not_deleted: str
+    no_list: str
+    no_history: str
+    no_answer: str
+
+
+@cache
+def words(language: str) -> Words:
+    """The words of a language.
+
+    Raises:
+        OSError, ValidationError: there are none, or not all of them.
+    """
+    return Words.model_validate(yaml.safe_load((WORDS / f"{language}.yaml").read_text(encoding="utf-8")))
+
+
+def chosen(spoken: Sequence[str], asked: str | None, accepted: str) -> str:
+    """The language of the page: the one asked for, else the browser's first that is spoken, else English.
+
+    Args:
+        spoken: languages of the agent, ISO 639-1.
+        asked: what the address says, e.g. ``pt-BR``.
+        accepted: the header ``Accept-Language``.
+    """
+    weighed = list[tuple[float, str]]()
+    for part in accepted[:1_000].split(","):
+        tag, _, weight = part.partition(";q=")
+        try:
+            weighed.append((float(weight or 1), tag.strip()))
+        except ValueError:
+            continue
+    wanted = [asked or "", *(tag for weight, tag in sorted(weighed, key=lambda one: -one[0]) if weight > 0)]
+    with_words = {language for language in spoken if (WORDS / f"{language}.yaml").is_file()}
+    return next((code for tag in wanted if (code := tag.partition("-")[0].lower()) in with_words), ENGLISH)
+
+
+def _page(service: Shared, language: str) -> tuple[str, str]:
+    """The page with its words put in, and the policy that lets just its own script and style run."""
+    said = words(language)
+    plain = {name: html.escape(text) for name, text in said.model_dump(exclude={"ways"}).items()}
+    plain["anywhere"] = plain["anywhere"].replace("{link}", LINK)
+    filled = plain | {
+        "language": language,
+        "notice": html.escape(service.agent.voices.of(language).copy.notice()),
+        "countries": _options(service.agent.directory, service.settings.country),
+        # Within a script element nothing is unescaped, and only `<` could end it.
+        "words": json.dumps(said.model_dump(), ensure_ascii=False).replace("<", "\\u003c"),
+    }
+    page = re.sub(r"\[\[(\w+)]]", lambda hole: filled[hole[1]], PAGE.read_text(encoding="utf-8"))
     frames = " ".join(service.settings.service.embed_origins) or "'none'"
     policy = (
         f"default-src 'none'; connect-src 'self'; script-src {_hashes(page, 'script')}; "

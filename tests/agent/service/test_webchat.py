@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import re
 
 import pytest
 
 from tests.agent.service.running import REPLY, Running, Start
+from warmline.agent.service.webchat import chosen, words
+from warmline.agent.voice import SHIPPED
 
 
 async def test_there_is_no_web_chat_unless_it_is_asked_for(start: Start) -> None:
@@ -53,6 +56,60 @@ async def test_one_address_gets_only_so_many_keys(start: Start) -> None:
     async with service.client() as client:
         codes = [(await client.post("/chat/key")).status_code for _ in range(2)]
     assert codes == [201, 429]
+
+
+@pytest.mark.parametrize("language", SHIPPED)
+async def test_every_language_of_the_agent_has_all_words_of_the_page(start: Start, language: str) -> None:
+    service: Running = await start(service={"web_chat": True})
+    async with service.client() as client:
+        page = await client.get(f"/chat?lang={language}")
+    said = words(language)
+    assert f'<html lang="{language}">' in page.text
+    assert html.escape(said.danger) in page.text
+    assert not re.findall(r"\[\[\w+]]", page.text)
+    assert page.headers["content-language"] == language
+
+
+def leaves(value: object) -> list[str]:
+    return [leaf for part in value.values() for leaf in leaves(part)] if isinstance(value, dict) else [str(value)]
+
+
+@pytest.mark.parametrize("language", SHIPPED)
+def test_the_words_of_the_page_are_calm_and_keep_their_placeholders(language: str) -> None:
+    said, english = leaves(words(language).model_dump()), leaves(words("en").model_dump())
+    for text, original in zip(said, english, strict=True):
+        assert not set("!¡") & set(text)
+        assert sorted(re.findall(r"\{\w+}", text)) == sorted(re.findall(r"\{\w+}", original))
+        assert ("findahelpline.com" in text) == ("findahelpline.com" in original)
+
+
+def test_no_language_of_the_page_is_a_copy_of_english() -> None:
+    english = leaves(words("en").model_dump())
+    for language in set(SHIPPED) - {"en"}:
+        same = {
+            text
+            for text, original in zip(leaves(words(language).model_dump()), english, strict=True)
+            if text == original
+        }
+        assert same <= {"Conversation", "Person", "Stop", "WhatsApp {value}"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "accepted", "language"),
+    [
+        (None, "es-MX,es;q=0.9,en;q=0.8", "es"),
+        (None, "ja, pt-BR;q=0.7, de;q=0.8", "de"),
+        ("pt-BR", "de", "pt"),
+        ("xx", "fr", "fr"),
+        (None, "ja", "en"),
+        (None, "de;q=0, en;q=0.1", "en"),
+        (None, "de;q=x, , ;;;q=y", "en"),
+        ("../../etc/passwd", "", "en"),
+        (None, "", "en"),
+    ],
+)
+def test_the_language_is_the_one_asked_for_then_the_browsers(asked: str | None, accepted: str, language: str) -> None:
+    assert chosen(SHIPPED, asked, accepted) == language
 
 
 async def test_the_countries_of_the_directory_can_be_chosen(start: Start) -> None:
