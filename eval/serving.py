@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import httpx
@@ -47,12 +47,20 @@ class Turn:
     """Seconds of one turn, from when it was asked."""
 
     began: float = field(default_factory=perf_counter)
+    cpu_began: float = field(default_factory=process_time)
     first_token: float | None = None
+    first_token_cpu: float | None = None
+    """CPU of this process until then; says something while no other turn runs."""
     first_sentence: float | None = None
+
+    def restart(self) -> None:
+        """What came before was preparation."""
+        self.began, self.cpu_began = perf_counter(), process_time()
 
     def token(self) -> None:
         """A piece of the reply came from the server."""
-        self.first_token = self.first_token or perf_counter() - self.began
+        if self.first_token is None:
+            self.first_token, self.first_token_cpu = perf_counter() - self.began, process_time() - self.cpu_began
 
     def sentence(self) -> None:
         """A whole sentence can be shown."""
@@ -65,8 +73,12 @@ class Measured:
 
     tokens_s: float
     """Tokens a second, all streams together."""
+    token_cpu_ms: float
+    """CPU of this process for each token."""
     first_token_ms: float
     """Median."""
+    first_token_cpu_ms: float
+    """Median CPU of this process until the first token; true of one stream only."""
     first_sentence_ms: float
     """Median."""
 
@@ -141,6 +153,7 @@ async def _tokens(http: httpx.AsyncClient, base_url: str) -> float:
 class _Window:
     tokens: float
     seconds: float
+    cpu: float
     turns: list[Turn]
 
 
@@ -156,17 +169,17 @@ async def _window(
             turns.append(turn := Turn())
             await ask(text, turn)
 
-    before, began = await _tokens(http, base_url), perf_counter()
+    before, began, cpu = await _tokens(http, base_url), perf_counter(), process_time()
     talking = [asyncio.create_task(talk()) for _ in range(streams)]
     done, _ = await asyncio.wait(talking, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
-    made, spent = await _tokens(http, base_url) - before, perf_counter() - began
+    made, spent, cpu = await _tokens(http, base_url) - before, perf_counter() - began, process_time() - cpu
     for task in talking:
         task.cancel()
     await asyncio.gather(*talking, return_exceptions=True)
     for task in done:
         task.result()  # nothing but an error ends a conversation before its time
     await _quiet(http, base_url)
-    return _Window(made, spent, turns)
+    return _Window(made, spent, cpu, turns)
 
 
 async def _quiet(http: httpx.AsyncClient, base_url: str) -> None:
@@ -183,10 +196,13 @@ def _together(windows: list[_Window]) -> Measured:
     def median_ms(values: list[float | None]) -> float:
         return 1000 * statistics.median([value for value in values if value is not None] or [float("nan")])
 
+    tokens = sum(window.tokens for window in windows)
     return Measured(
-        sum(window.tokens for window in windows) / sum(window.seconds for window in windows),
-        median_ms([turn.first_token for turn in turns]),
-        median_ms([turn.first_sentence for turn in turns]),
+        tokens_s=tokens / sum(window.seconds for window in windows),
+        token_cpu_ms=1000 * sum(window.cpu for window in windows) / max(1.0, tokens),
+        first_token_ms=median_ms([turn.first_token for turn in turns]),
+        first_token_cpu_ms=median_ms([turn.first_token_cpu for turn in turns]),
+        first_sentence_ms=median_ms([turn.first_sentence for turn in turns]),
     )
 
 
@@ -240,7 +256,7 @@ def _through(agent: SupportAgent) -> Ask:
 
     async def ask(text: str, turn: Turn) -> None:
         session = await agent.open_session(country="US")
-        turn.began = perf_counter()
+        turn.restart()
         _TURN.set(turn)
         async with aclosing(session.send(text)) as events:
             async for event in events:

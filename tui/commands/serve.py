@@ -25,7 +25,8 @@ def serve(
         typer.Option(help="A folder or a Hugging Face name. Default: the adapter's base, else the embedded model."),
     ] = None,
     adapter: Annotated[
-        Path | None, typer.Option(help="A LoRA adapter folder. Default: model.adapter.", show_default=False)
+        Path | None,
+        typer.Option(help="A LoRA folder, or off. Default: model.adapter, unless --model.", show_default=False),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on, e.g. 0.0.0.0.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8000,
@@ -62,6 +63,7 @@ def serve(
         raise ServeError("vLLM does not run on Windows; use WSL, or point WARMLINE_MODEL__BASE_URL at another machine")
     settings = load_settings().model
     folder = adapter or (adapter_of(settings) if model is None else None)
+    folder = None if folder == Path("off") else folder
     lora = Adapter.read(folder.expanduser()) if folder else None
     if lora and not any_prompt:
         lora.check_prompt()
