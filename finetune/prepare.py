@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import regex
@@ -155,12 +156,14 @@ def prepare(
     *,
     count: TokenCount | None = None,
     bench: Mapping[str, str] | None = None,
+    screen: Callable[[Sequence[Pair]], Sequence[Screened]] | None = None,
     progress: Callable[[int], object] = lambda _: None,
 ) -> Prepared:
     """Decide about each pair, and part those that are kept.
 
     Args:
         bench: questions by id that must not be learnt, because answers to them are judged later.
+        screen: what judges the pairs; by default both guards, and ``reword``.
 
     Raises:
         DataError: nothing is left to train on, or a question is one of the bench's and ``drop_leaks`` is off.
@@ -169,14 +172,7 @@ def prepare(
     unique = list(_without_copies(pairs, done.dropped))
     unique = _without_leaks(unique, bench or {}, options.drop_leaks, done.dropped)
     unique = _without_near_copies(unique, done.dropped)
-    screened = screen_pairs(
-        unique,
-        words=options.words,
-        keep_crisis=options.keep_flagged,
-        jobs=options.jobs,
-        memory=options.memory,
-        progress=progress,
-    )
+    screened = (screen or _both_guards(options, progress))(unique)
     kept: list[Pair] = []
     for pair, seen in zip(unique, screened, strict=True):
         done.levels[seen.level] += 1
@@ -199,6 +195,17 @@ def prepare(
             f"with; dropped: {reasons or 'none'}. It takes at least two different questions."
         )
     return done
+
+
+def _both_guards(options: Options, progress: Callable[[int], object]) -> Callable[[Sequence[Pair]], Sequence[Screened]]:
+    return partial(
+        screen_pairs,
+        words=options.words,
+        keep_crisis=options.keep_flagged,
+        jobs=options.jobs,
+        memory=options.memory,
+        progress=progress,
+    )
 
 
 def _refused(pair: Pair, seen: Screened) -> tuple[Reason | None, str]:

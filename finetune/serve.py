@@ -116,19 +116,16 @@ async def keep_serving(
     log: Callable[[str], None],
     *,
     patience: Patience = Patience(),
-    before_start: Callable[[], None] = lambda: None,
 ) -> None:
     """Run ``server`` until a signal ends it. Signals go to the child; a second one kills it.
 
     Args:
         tell: is told each step.
         log: gets every line the child writes.
-        before_start: checks that may fail with ``ServeError``, before the first start.
 
     Raises:
         ServeError: the child died while loading, or again and again; with its last lines.
     """
-    before_start()
     ever_answered, falls = False, 0
     with _Signals.taken() as signals:
         while True:

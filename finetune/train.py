@@ -84,13 +84,11 @@ def train(
     _quieten()
     if missing := [name for name in ("transformers", "peft", "trl", "datasets") if not _has(name)]:
         raise TrainingError(f"training needs {', '.join(missing)}: pip install 'warmline[finetune]'")
-    from transformers import AutoConfig
-
     base = base_path(recipe.base)
     checkpointing = recipe.gradient_checkpointing == "on" or (
         recipe.gradient_checkpointing == "auto" and chosen == "cuda"
     )
-    size = size_of(AutoConfig.from_pretrained(base))
+    size = size_of(_config(base))
     check_memory(needed_bytes(size, recipe, "nf4" if recipe.quantization == "nf4" else "none", checkpointing), chosen)
     tokenizer = _tokenizer(base)
     _check_lengths(made, tokenizer, recipe.max_tokens)
@@ -249,10 +247,23 @@ def load_base(base: str, device: Device, quantization: Quantization) -> Any:
             attn_implementation=_attention(device),
         )
     except OSError as error:
-        raise TrainingError(
-            f"the base model {base} cannot be loaded: {str(error).splitlines()[0]} "
-            "A good value of --base is a folder, or a name that `warmline models pull` or the hub can fetch"
-        ) from None
+        raise TrainingError(_not_there(base, error)) from None
+
+
+def _config(base: str) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(base)
+    except (OSError, ValueError) as error:
+        raise TrainingError(_not_there(base, error)) from None
+
+
+def _not_there(base: str, error: Exception) -> str:
+    return (
+        f"the base model {base} cannot be loaded: {str(error).splitlines()[0]} "
+        "A good value of --base is a folder, or a name that `warmline models pull` or the hub can fetch"
+    )
 
 
 def _tokenizer(base: str) -> Any:
