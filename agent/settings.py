@@ -276,6 +276,8 @@ class ServiceSettings(_Section):
     """Largest request body taken."""
     body_s: float = Field(default=15.0, gt=0, le=300, examples=[15])
     """Seconds a client has to send its body."""
+    head_s: float = Field(default=10.0, gt=0, le=300, examples=[10])
+    """Seconds a client has to send the head of a request."""
     max_connections: int = Field(default=1_000, ge=1, le=100_000, examples=[1000])
     """Connections served at once; further ones are told to come back."""
     drain_s: float = Field(default=20.0, ge=0, le=600, examples=[20])

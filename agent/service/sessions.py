@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+import json
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, suppress
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from ...guards.hotlines import Hotline, LineTopic
@@ -174,6 +175,30 @@ async def export(service: SharedParts, key: OwnerKey, session_id: str) -> JSONRe
     """Everything that is stored of a conversation, as one JSON object."""
     await service.check_owner(session_id, key)
     return JSONResponse(await asyncio.to_thread(service.store.export, session_id))
+
+
+@router.get(
+    "/export",
+    response_class=StreamingResponse,
+    responses={
+        200: {"description": "JSON lines.", "content": {"application/x-ndjson": {"schema": {"type": "string"}}}}
+    },
+    tags=["sessions"],
+)
+async def export_all(service: SharedParts, key: OwnerKey) -> StreamingResponse:
+    """Everything that is stored, a conversation a line: those of this key, with the scope `admin` all of them."""
+
+    def ids() -> list[str]:
+        records = service.store.sessions()
+        mine = None if Scope.ADMIN in key.scopes else service.store.keys.sessions(key.id)
+        return [record.id for record in records if mine is None or record.id in mine]
+
+    def lines(wanted: list[str]) -> Iterator[str]:
+        for session_id in wanted:
+            with suppress(UnknownSession):  # deleted meanwhile
+                yield json.dumps(service.store.export(session_id), ensure_ascii=False) + "\n"
+
+    return StreamingResponse(lines(await asyncio.to_thread(ids)), media_type="application/x-ndjson")
 
 
 @router.delete("/sessions/{session_id}", status_code=204, tags=["sessions"])

@@ -1,6 +1,6 @@
 """Conversations, kept: sessions, turns, verdicts, crisis events and an audit chain, in SQLite or PostgreSQL."""
 
-from .errors import StoreError, TicketMoved, TurnPending, TurnRepeated, TurnSettled, UnknownSession
+from .errors import StoreError, TextSealed, TicketMoved, TurnPending, TurnRepeated, TurnSettled, UnknownSession
 from .handoff import Handoff, HumanKind, HumanMessage, HumanSide, Mark, MarkedMessage, Note
 from .keys import ApiKey, KeyRefused, Keys, Scope
 from .outbox import Delivery, Outbox
@@ -14,6 +14,7 @@ from .records import (
     TurnRecord,
     TurnStatus,
 )
+from .sealing import TextKey
 from .store import Store
 from .tickets import Outcome, ServiceLevel, Span, Ticket, TicketState
 
@@ -42,6 +43,8 @@ __all__ = [
     "Span",
     "Store",
     "StoreError",
+    "TextKey",
+    "TextSealed",
     "Ticket",
     "TicketMoved",
     "TicketState",

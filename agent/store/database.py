@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,31 @@ _MEMORY = (None, "", ":memory:")
 _LOCK = 0x6D696772  # any constant; keeps two processes on PostgreSQL from migrating at once
 _WAIT_S = 10.0
 """How long to wait for another process that writes. A turn writes for milliseconds."""
+_PATIENCE = {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 15_000}
+"""For a server that is away without saying so: libpq's own patience is minutes."""
 _LOOKS, _BETWEEN_LOOKS_S = 20, 0.05
 """How often, and how many seconds apart, a journal without its file is looked at before it counts as left over."""
 _QUICK_CHECK_BYTES = 32 * 2**20
 """Files up to this size are checked whole at every start (about 5 ms per MB); larger ones when a page is read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """How a database server is used. SQLite needs none of it."""
+
+    connections: int = 10
+    """Kept and used at once by this process, at most."""
+    wait_s: float = 10.0
+    """How long to wait for a free one."""
+    statement_s: float = 30.0
+    """How long one statement, or the wait for a lock, may take."""
+
+
 class Database:
     """A migrated database. ``reading()`` and ``writing()`` are its transactions; both raise only ``StoreError``."""
 
-    def __init__(self, url: str) -> None:
-        self._url = _parse(url)
+    def __init__(self, url: str, server: Server = Server()) -> None:
+        self._url, self._server = _parse(url), server
         self.where = _name(self._url)
         self._sqlite = self._url.get_backend_name() == "sqlite"
         self._path = _file(self._url)
@@ -95,7 +110,10 @@ class Database:
         options: dict[str, Any] = {"hide_parameters": True, "logging_name": "warmline"}
         logging.getLogger("sqlalchemy.engine.Engine.warmline").setLevel(logging.WARNING)
         if not self._sqlite:
-            options["pool_pre_ping"] = True
+            # A connection that died with its server is noticed before it is used, and replaced.
+            options |= {"pool_pre_ping": True, "pool_use_lifo": True, "max_overflow": 0}
+            options |= {"pool_size": self._server.connections, "pool_timeout": self._server.wait_s}
+            options["connect_args"] = {name: s for name, s in _PATIENCE.items() if name not in self._url.query}
         elif self._url.database in _MEMORY:
             options |= {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
         else:
@@ -110,7 +128,17 @@ class Database:
         if self._sqlite:
             event.listen(engine, "connect", _pragmas)
             event.listen(engine, "begin", _begin)
+        else:
+            event.listen(engine, "connect", self._limit)
         return engine
+
+    def _limit(self, connection: Any, _record: object) -> None:
+        """A statement that hangs gives up, instead of holding a person's turn and a connection for ever."""
+        longest = int(self._server.statement_s * 1000)
+        connection.autocommit = True
+        for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            connection.execute(f"SET {name} = {longest}")
+        connection.autocommit = False
 
     def _migrate(self) -> None:
         with self._explained():
@@ -123,6 +151,8 @@ class Database:
                 return
         with self.writing() as connection:
             if not self._sqlite:
+                connection.execute(text("SET LOCAL statement_timeout = 0"))  # a migration takes what it takes
+                connection.execute(text("SET LOCAL lock_timeout = 0"))
                 connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
             # Read again: while this process waited for the lock, another may have migrated.
             if self._revision(connection) != migrations.HEAD:

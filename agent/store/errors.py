@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 
 class StoreError(Exception):
@@ -39,6 +41,17 @@ class TurnRepeated(StoreError):
 
 class TurnSettled(StoreError):
     """The turn is not pending any more: it was finished or closed elsewhere, or its conversation was deleted."""
+
+
+class TextSealed(StoreError):
+    """Texts are encrypted with a key that is not set. They are all still there."""
+
+    def __init__(self, where: str, keys: Iterable[str]) -> None:
+        super().__init__(
+            where,
+            f"texts in it are encrypted with a key that is not set (fingerprint {', '.join(sorted(keys))})",
+            "Set WARMLINE_STORE__KEY to that key, or put it into WARMLINE_STORE__OTHER_KEYS. Nothing was changed.",
+        )
 
 
 class UnknownSession(StoreError):
@@ -90,6 +103,8 @@ def explain(error: Exception, where: str) -> StoreError:
     for code, (problem, remedy) in _SQLITE.items():
         if name.startswith(code):
             return StoreError(where, problem, remedy)
+    if isinstance(error, PoolTimeout):
+        return StoreError(where, "every connection to the database is in use", "Raise WARMLINE_STORE__POOL_SIZE.")
     kind = name or getattr(cause, "sqlstate", None) or type(cause).__name__
     if isinstance(error, (OperationalError, InterfaceError)) and not name:
         return StoreError(where, f"the database server does not answer ({kind})", "Check that it runs and the URL.")

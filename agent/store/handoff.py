@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 from ...guards.types import Category, RiskLevel, Verdict
 from . import audit, outbox
@@ -34,6 +34,7 @@ from .schema import (
     StoredTicket,
     Turn,
 )
+from .sealing import Sealer
 from .tickets import Outcome, Span, Ticket, TicketState, after_turn, by_urgency
 
 REVIEWER = re.compile(r"[\w.:+-]{1,64}", re.ASCII)
@@ -127,9 +128,16 @@ class Handoff:
     """Tickets and what reviewers do. Blocking, like the store it belongs to; every method may raise ``StoreError``."""
 
     def __init__(
-        self, database: Database, clock: Callable[[], datetime], new_id: Callable[[], str], *, webhook: bool = False
+        self,
+        database: Database,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+        sealer: Sealer,
+        *,
+        webhook: bool = False,
     ) -> None:
         self._database, self._clock, self._new_id, self._webhook = database, clock, new_id, webhook
+        self._sealer = sealer
 
     # Looking
 
@@ -150,12 +158,13 @@ class Handoff:
         with self._database.reading() as connection:
             ticket = _first(connection, _TICKETS.where(StoredTicket.session_id == session_id))
             new = _HUMANS.where(StoredHuman.session_id == session_id, StoredHuman.id > after)
-            return HumanSide(ticket, tuple(map(_human, connection.execute(new))))
+            return HumanSide(ticket, tuple(_human(row, self._sealer) for row in connection.execute(new)))
 
     def notes(self, ticket_id: str) -> tuple[Note, ...]:
         """What reviewers wrote down, oldest first."""
         with self._database.reading() as connection:
-            return tuple(Note(*row) for row in connection.execute(_NOTES.where(StoredNote.ticket_id == ticket_id)))
+            rows = connection.execute(_NOTES.where(StoredNote.ticket_id == ticket_id))
+            return tuple(Note(**self._sealer.opened("ticket_notes", row.id, row._mapping)) for row in rows)
 
     # What a turn does
 
@@ -279,7 +288,7 @@ class Handoff:
         with self._database.writing() as connection:
             ticket = self._locked(connection, ticket_id)
             row = {"ticket_id": ticket_id, "author": reviewer, "text": storable(text), "time": now}
-            number = connection.execute(insert(NOTES_TABLE).returning(NOTES_TABLE.c.id), row).scalar_one()
+            number = self._put(connection, NOTES_TABLE, row)
             payload: dict[str, audit.Value] = {"ticket": ticket_id, "reviewer": reviewer, "note": number}
             audit.append(connection, [audit.Entry("ticket_noted", ticket.session_id, None, payload)], now)
         return Note(id=number, **row)
@@ -323,7 +332,7 @@ class Handoff:
         )
         with self._database.reading() as connection:
             return tuple(
-                MarkedMessage(_mark(row), row.user_text, row.language, RiskLevel(row.said))
+                MarkedMessage(_mark(row), self._said(row), row.language, RiskLevel(row.said))
                 for row in connection.execute(found)
             )
 
@@ -374,10 +383,17 @@ class Handoff:
         after = connection.execute(_LAST_NUMBER.where(Turn.session_id == ticket.session_id)).scalar_one()
         row = {"session_id": ticket.session_id, "kind": kind.value, "text": storable(text), "author": author}
         row |= {"after": after, "time": now}
-        number = connection.execute(insert(HUMANS_TABLE).returning(HUMANS_TABLE.c.id), row).scalar_one()
+        number = self._put(connection, HUMANS_TABLE, row)
         session = update(SESSIONS_TABLE).where(SESSIONS_TABLE.c.id == ticket.session_id)
         connection.execute(session.values(updated=now))
-        return _human((number, ticket.session_id, kind, row["text"], author, after, now))
+        return HumanMessage(number, ticket.session_id, kind, storable(text), author, after, now)
+
+    def _put(self, connection: Connection, table: Table, row: dict[str, Any]) -> int:
+        """Insert a row whose text is bound to the id that it gets; both in the caller's transaction."""
+        number = connection.execute(insert(table).returning(table.c.id), row | {"text": ""}).scalar_one()
+        sealed = self._sealer.sealed(table.name, number, {"text": row["text"]})
+        connection.execute(update(table).where(table.c.id == number), sealed)
+        return number
 
     def _locked(self, connection: Connection, ticket_id: str) -> Ticket:
         ticket = _first(connection, _TICKETS.where(StoredTicket.id == ticket_id).with_for_update())
@@ -385,28 +401,32 @@ class Handoff:
             raise TicketMoved(self._database.where, "this ticket is gone", "Its conversation was deleted.")
         return ticket
 
+    def _said(self, row: AnyRow) -> str:
+        return self._sealer.opened("turns", row.turn_id, {"user_text": row.user_text})["user_text"]
+
     def _moved(self, ticket: Ticket) -> TicketMoved:
         if ticket.state is TicketState.TAKEN:
             return TicketMoved(self._database.where, f"{ticket.taken_by} has taken this ticket")
         return TicketMoved(self._database.where, f"this ticket is {ticket.state.value}")
 
 
-def export(connection: Connection, session_id: str) -> dict[str, Any]:
+def export(connection: Connection, session_id: str, sealer: Sealer) -> dict[str, Any]:
     """What the human side keeps of a conversation, as JSON can hold it."""
     ticket = connection.execute(select(TICKETS_TABLE).where(_T.session_id == session_id)).first()
     notes = select(NOTES_TABLE).join(TICKETS_TABLE).where(_T.session_id == session_id).order_by(NOTES_TABLE.c.id)
     humans = select(HUMANS_TABLE).where(HUMANS_TABLE.c.session_id == session_id).order_by(HUMANS_TABLE.c.id)
     marks = select(MARKS_TABLE).join(TURNS_TABLE).where(TURNS_TABLE.c.session_id == session_id)
     return {
-        "ticket": _json(ticket) if ticket else None,
-        "human_messages": [_json(row) for row in connection.execute(humans)],
-        "notes": [_json(row) for row in connection.execute(notes)],
-        "marks": [_json(row) for row in connection.execute(marks)],
+        "ticket": _json(ticket, sealer) if ticket else None,
+        "human_messages": [_json(row, sealer, "human_messages") for row in connection.execute(humans)],
+        "notes": [_json(row, sealer, "ticket_notes") for row in connection.execute(notes)],
+        "marks": [_json(row, sealer) for row in connection.execute(marks)],
     }
 
 
-def _json(row: AnyRow) -> dict[str, Any]:
-    return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in row._mapping.items()}
+def _json(row: AnyRow, sealer: Sealer, table: str = "") -> dict[str, Any]:
+    values = sealer.opened(table, row._mapping.get("id"), row._mapping)
+    return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in values.items()}
 
 
 def _first(connection: Connection, statement: Any) -> Ticket | None:
@@ -446,8 +466,8 @@ def _value(value: object) -> object:
     return value.value if isinstance(value, StrEnum) else value
 
 
-def _human(row: Any) -> HumanMessage:
-    message = HumanMessage(*row)
+def _human(row: AnyRow, sealer: Sealer) -> HumanMessage:
+    message = HumanMessage(**sealer.opened("human_messages", row.id, row._mapping))
     return replace(message, kind=HumanKind(message.kind))
 
 

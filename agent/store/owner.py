@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -43,6 +43,10 @@ class Owner:
     def stored(self) -> str:
         """For ``Owner.read``."""
         return json.dumps(asdict(self), separators=(",", ":"))
+
+    def same(self, here: Owner) -> bool:
+        """True when it is the process that asks."""
+        return replace(self, at=0.0, uptime=0.0) == replace(here, at=0.0, uptime=0.0)
 
     def age(self, here: Owner) -> float:
         """Seconds since it took the turn, seen from ``here``. On one machine a clock that jumps changes nothing."""

@@ -13,19 +13,21 @@ from sqlalchemy import Row
 
 from ...guards.types import Category, RiskLevel, Verdict
 from .records import AuditRow, CrisisEvent, SessionRecord, TurnRecord, TurnStatus
+from .sealing import Sealer
 
 AnyRow = Row[*tuple[Any, ...]]
 
 TITLE_LENGTH = 40
 """A title made from the first message is at most this long, in characters."""
 
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_UNSTORABLE = re.compile("[\x00\x02\ud800-\udfff]")
 # Control characters, and format characters that reorder or hide the text around them in a list.
 _UNTITLED = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffd]+")
 
 
 def storable(text: str) -> str:
-    """Lone surrogates cannot be encoded and NULs end a string on PostgreSQL; one for one, so that offsets stay true."""
+    """Lone surrogates cannot be encoded, NULs end a string on PostgreSQL, and U+0002 marks an encrypted text; one for
+    one, so that offsets stay true."""
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
@@ -47,14 +49,15 @@ def json_object(state: Mapping[str, Any] | BaseModel | None) -> dict[str, Any] |
     return state.model_dump(mode="json") if isinstance(state, BaseModel) else dict(state)
 
 
-def session_of(row: AnyRow) -> SessionRecord:
+def session_of(row: AnyRow, sealer: Sealer) -> SessionRecord:
     """A row of ``statements.SESSION_COLUMNS``."""
-    return SessionRecord(*row)
+    return SessionRecord(**sealer.opened("sessions", row.id, row._mapping))
 
 
-def turn_of(row: tuple[Any, ...] | AnyRow) -> TurnRecord:
-    """A row of ``statements.TURN_COLUMNS``."""
-    record = TurnRecord(*row)
+def turn_of(row: AnyRow, sealer: Sealer) -> TurnRecord:
+    """A row that holds ``statements.TURN_COLUMNS``."""
+    columns = {field.name: row._mapping[field.name] for field in fields(TurnRecord)}
+    record = TurnRecord(**sealer.opened("turns", row.id, columns))
     return replace(record, status=TurnStatus(record.status))
 
 
@@ -67,9 +70,10 @@ NOT_KEPT = frozenset({"stages", "together"})
 """Fields of a verdict that serve the turn they were made in, and are not stored."""
 
 
-def verdict_of(row: AnyRow) -> Verdict:
+def verdict_of(row: AnyRow, sealer: Sealer) -> Verdict:
     """A row of the verdicts table."""
-    return Verdict.model_validate({key: value for key, value in row._mapping.items() if key != "turn_id"})
+    opened = sealer.opened("verdicts", row.turn_id, row._mapping)
+    return Verdict.model_validate({key: value for key, value in opened.items() if key != "turn_id"})
 
 
 def crisis_of(row: AnyRow) -> CrisisEvent:

@@ -72,6 +72,8 @@ CRISES = select(CRISES_TABLE).order_by(CRISES_TABLE.c.id)
 AUDIT = select(AUDIT_TABLE).order_by(Audit.seq)
 
 DELETE_SESSION = delete(SESSIONS_TABLE).where(SESSIONS_TABLE.c.id == bindparam("session_id"))
+EXPIRED = select(Session.id).where(Session.updated < bindparam("before")).order_by(Session.updated, Session.id)
+DELETE_EXPIRED = DELETE_SESSION.where(SESSIONS_TABLE.c.updated < bindparam("before"))
 
 TURN_SESSION = TURNS_TABLE.c.session_id
 CRISIS_SESSION = CRISES_TABLE.c.session_id

@@ -7,20 +7,21 @@ deleted conversation is gone. It never decides what is said.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, Select, update
+from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from ...guards.types import Verdict
 from ..events import Route
 from . import audit, handoff
 from . import statements as sql
-from .database import Database
-from .errors import StoreError, TurnPending, TurnRepeated, TurnSettled, UnknownSession
+from .database import Database, Server
+from .errors import StoreError, TextSealed, TurnPending, TurnRepeated, TurnSettled, UnknownSession
 from .handoff import Handoff
 from .keys import Keys
 from .outbox import Outbox
@@ -40,7 +41,11 @@ from .rows import (
     turn_of,
     verdict_of,
 )
-from .schema import SESSIONS_TABLE
+from .schema import SESSIONS_TABLE, TEXT_KEYS_TABLE, Stored
+from .sealing import KEY_OF, SEALED, Sealer, TextKey
+
+if TYPE_CHECKING:
+    from ..settings import StoreSettings
 
 ABANDONED_AFTER = timedelta(minutes=5)
 """A turn pending for longer has lost its owner, even when nobody can look at that process. Longer than any reply may
@@ -48,6 +53,10 @@ take with the default model settings (``total_s`` times its tries)."""
 
 NAME_LENGTH = 200
 """A title that the person gave is at most this long, in characters."""
+
+_AT_WORK: set[str] = set()
+"""Turns that this process began or adopted and knows of. Any other that bears its name was begun by a transaction whose
+end was never heard: its server died."""
 
 State = Mapping[str, Any] | BaseModel
 """Risk, protocol progress or a card: a pydantic model, or a JSON object."""
@@ -69,9 +78,12 @@ class Store:
         owner: Callable[[], Owner] = Owner.current,
         abandoned_after: timedelta = ABANDONED_AFTER,
         webhook: bool = False,
+        key: TextKey | None = None,
+        other_keys: Iterable[TextKey] = (),
     ) -> None:
         self._database = database
-        self.handoff = Handoff(database, clock, new_id, webhook=webhook)
+        self._sealer = Sealer(key, other_keys, database.where)
+        self.handoff = Handoff(database, clock, new_id, self._sealer, webhook=webhook)
         """Tickets, and what reviewers do."""
         self.outbox = Outbox(database, clock)
         """What the webhook still has to be told; stays empty without ``webhook``."""
@@ -81,9 +93,17 @@ class Store:
         self._new_id = new_id
         self._owner = owner  # asked each time: after a fork the process is another one
         self._abandoned_after = abandoned_after
+        self._agree_on_keys()
 
     @classmethod
-    def open(cls, url: str, **options: Any) -> Store:
+    def from_settings(cls, settings: StoreSettings, **options: Any) -> Store:
+        """Open what the settings name. Raises what ``open`` raises."""
+        server = Server(settings.pool_size, settings.pool_wait_s, settings.statement_s)
+        keys = {"key": settings.text_key, "other_keys": settings.other_text_keys}
+        return cls.open(settings.resolved_url(), server=server, **keys, **options)
+
+    @classmethod
+    def open(cls, url: str, *, server: Server | None = None, **options: Any) -> Store:
         """Open ``url`` (SQLAlchemy's form), create what is missing and bring the schema up to date.
 
         Folder and file are made for this user only. ``options`` are those of ``Store``.
@@ -91,8 +111,14 @@ class Store:
         Raises:
             StoreError: the file is damaged, foreign, too new, locked or cannot be written; or the server is away. It
                 is left exactly as it was.
+            TextSealed: its texts are encrypted with a key that was not handed in.
         """
-        return cls(Database(url), **options)
+        database = Database(url, server or Server())
+        try:
+            return cls(database, **options)
+        except BaseException:
+            database.close()
+            raise
 
     @property
     def where(self) -> str:
@@ -119,14 +145,14 @@ class Store:
         row = {"id": session_id, "created": now, "updated": now, "country": country, "language": language}
         row["title"] = title_from(title or "", NAME_LENGTH)
         with self._database.writing() as connection:
-            connection.execute(sql.NEW_SESSION, row)
+            connection.execute(sql.NEW_SESSION, self._sealer.sealed("sessions", session_id, row))
             audit.append(connection, [audit.Entry("session_created", session_id, None, {"country": country})], now)
-            return session_of(self._find(connection, session_id))
+            return session_of(self._find(connection, session_id), self._sealer)
 
     def sessions(self, limit: int | None = None) -> tuple[SessionRecord, ...]:
         """Conversations, the last active first."""
         with self._database.reading() as connection:
-            return tuple(map(session_of, connection.execute(sql.SESSIONS.limit(limit))))
+            return tuple(session_of(row, self._sealer) for row in connection.execute(sql.SESSIONS.limit(limit)))
 
     def session(self, session_id: str) -> SessionRecord:
         """One conversation.
@@ -135,7 +161,7 @@ class Store:
             UnknownSession: there is none with this id.
         """
         with self._database.reading() as connection:
-            return session_of(self._find(connection, session_id))
+            return session_of(self._find(connection, session_id), self._sealer)
 
     def rename(self, session_id: str, title: str) -> SessionRecord:
         """Give a conversation a name; an empty one takes the name away."""
@@ -167,6 +193,30 @@ class Store:
         except StoreError:  # the deletion itself is committed; saying that it failed would be untrue
             return False
 
+    def expired(self, before: datetime) -> tuple[str, ...]:
+        """Conversations without any activity since ``before``, the oldest first."""
+        with self._database.reading() as connection:
+            return tuple(connection.execute(sql.EXPIRED, {"before": before}).scalars())
+
+    def expire(self, before: datetime) -> int:
+        """Delete every conversation without any activity since ``before``, as ``delete`` does. Safe beside running
+        conversations: one that goes on meanwhile stays.
+
+        Returns:
+            How many were deleted.
+        """
+        gone = 0
+        for session_id in self.expired(before):
+            with self._database.writing() as connection:  # one after the other: nobody's turn waits for all of them
+                key = {"session_id": session_id, "before": before}
+                if connection.execute(sql.DELETE_EXPIRED, key).rowcount == 1:
+                    audit.append(connection, [audit.Entry("session_expired", session_id)], self._clock())
+                    gone += 1
+        if gone:
+            with suppress(StoreError):
+                self._database.scrub()
+        return gone
+
     # Turns
 
     def begin_turn(self, session_id: str, text: str, request: str | None = None) -> TurnRecord:
@@ -186,22 +236,23 @@ class Store:
         """
         now, key, text = self._clock(), {"session_id": session_id}, storable(text)
         entries: list[audit.Entry] = []
-        with self._database.writing() as connection:
+        with _at_work() as at_work, self._database.writing() as connection:
             session = connection.execute(sql.LOCK_SESSION, key).first()
             if session is None:
                 raise self._unknown()
             self._refuse_repeated(connection, session_id, request)
             last = connection.execute(sql.LAST_TURN, key).first()
             if last and last.status == TurnStatus.PENDING:
-                if not self._abandoned(last.owner):
+                if not self._abandoned(last.id, last.owner):
                     raise TurnPending(self.where, last.id)
                 self._settle(connection, last.id, _closed(TurnStatus.CLOSED, "", now))
                 entries.append(audit.turn_closed(session_id, last.id, TurnStatus.CLOSED))
             turn = TurnRecord(self._new_id(), session_id, last.number + 1 if last else 1, text, created=now)
             row = {"id": turn.id, "session_id": session_id, "number": turn.number, "user_text": text, "created": now}
             row |= {"status": turn.status.value, "stopped": False, "owner": self._here().stored(), "request": request}
-            connection.execute(sql.NEW_TURN, row)
-            title = session.title or title_from(text)
+            at_work(turn.id)
+            connection.execute(sql.NEW_TURN, self._sealer.sealed("turns", turn.id, row))
+            title = session.title or self._sealer.sealed("sessions", session_id, {"title": title_from(text)})["title"]
             connection.execute(sql.TOUCH_SESSION, {"session": session_id, "now": now, "name": title})
             entries.append(audit.Entry("turn_begun", session_id, turn.id, {"number": turn.number}))
             audit.append(connection, entries, now)
@@ -258,10 +309,12 @@ class Store:
         states = {"risk": json_object(risk), "protocol": json_object(protocol)}
         session = {"updated": now} | ({"language": language} if language else {})
         session |= {name: state for name, state in states.items() if state is not None}
+        session = self._sealer.sealed("sessions", turn.session_id, session)
         entries = [audit.turn_finished(turn, verdict, route=route, problems=problems, stopped=stopped, ms=ms)]
         with self._database.writing() as connection:
             self._settle(connection, turn.id, outcome)
             kept = verdict.model_dump(mode="json", exclude=set(NOT_KEPT))
+            kept = self._sealer.sealed("verdicts", turn.id, kept)
             connection.execute(sql.NEW_VERDICT, {"turn_id": turn.id} | kept)
             connection.execute(update(SESSIONS_TABLE).where(SESSIONS_TABLE.c.id == turn.session_id), session)
             if crisis:
@@ -271,6 +324,7 @@ class Store:
                 entries.append(audit.crisis_answered(turn, crisis))
             entries += self.handoff.after_turn(connection, turn, verdict, crisis, now)
             audit.append(connection, entries, now)
+        _AT_WORK.discard(turn.id)
         return settled_turn(turn, outcome)
 
     def close_turn(
@@ -286,22 +340,24 @@ class Store:
         with self._database.writing() as connection:
             self._settle(connection, turn.id, outcome)
             audit.append(connection, [audit.turn_closed(turn.session_id, turn.id, status)], now)
+        _AT_WORK.discard(turn.id)
         return settled_turn(turn, outcome)
 
     def unfinished(self, session_id: str | None = None) -> tuple[TurnRecord, ...]:
         """Pending turns whose owner is gone, oldest first: what a restart has to finish or close."""
         with self._database.reading() as connection:
             pending = connection.execute(_of(sql.PENDING, sql.TURN_SESSION, session_id)).all()
-        return tuple(turn_of(row[:-1]) for row in pending if self._abandoned(row.owner))
+        return tuple(turn_of(row, self._sealer) for row in pending if self._abandoned(row.id, row.owner))
 
     def adopt(self, turn: TurnRecord) -> bool:
         """Take over a turn whose owner is gone. Of several who try at once, one is told True: so nobody answers it
         twice."""
         key = {"turn_id": turn.id}
-        with self._database.writing() as connection:
+        with _at_work() as at_work, self._database.writing() as connection:
             row = connection.execute(sql.LOCK_TURN, key).first()
-            if row is None or row.status != TurnStatus.PENDING or not self._abandoned(row.owner):
+            if row is None or row.status != TurnStatus.PENDING or not self._abandoned(turn.id, row.owner):
                 return False
+            at_work(turn.id)
             connection.execute(sql.ADOPT_TURN, {"turn": turn.id, "owner": self._here().stored()})
         return True
 
@@ -311,7 +367,7 @@ class Store:
             last = connection.execute(sql.LAST_TURN, {"session_id": session_id}).first()
         if last is None or last.status != TurnStatus.PENDING:
             return False
-        return not self._abandoned(last.owner)
+        return not self._abandoned(last.id, last.owner)
 
     def refuse_repeated(self, session_id: str, request: str) -> None:
         """Look whether a request began a turn before.
@@ -326,30 +382,32 @@ class Store:
         """One turn, ``None`` when there is none."""
         with self._database.reading() as connection:
             row = connection.execute(sql.TURN, {"turn_id": turn_id}).first()
-        return turn_of(row) if row else None
+        return turn_of(row, self._sealer) if row else None
 
     def turns(self, session_id: str) -> tuple[TurnRecord, ...]:
         """Every turn of a conversation in order, a pending one included."""
         with self._database.reading() as connection:
-            return tuple(map(turn_of, connection.execute(sql.TURNS, {"session_id": session_id})))
+            return tuple(
+                turn_of(row, self._sealer) for row in connection.execute(sql.TURNS, {"session_id": session_id})
+            )
 
     def history(self, session_id: str, limit: int) -> tuple[TurnRecord, ...]:
         """The latest ``limit`` settled turns, oldest first: what a new turn looks back on. Costs no more later on."""
         with self._database.reading() as connection:
             latest = connection.execute(sql.LATEST_TURNS, {"session_id": session_id, "limit": limit}).all()
-        return tuple(map(turn_of, reversed(latest)))
+        return tuple(turn_of(row, self._sealer) for row in reversed(latest))
 
     def verdict(self, turn_id: str) -> Verdict | None:
         """What the crisis filter decided about a turn; ``None`` while it is pending or when it was closed."""
         with self._database.reading() as connection:
             row = connection.execute(sql.VERDICT, {"turn_id": turn_id}).first()
-        return verdict_of(row) if row else None
+        return verdict_of(row, self._sealer) if row else None
 
     def verdicts(self, session_id: str) -> dict[str, Verdict]:
         """Every verdict of a conversation, by turn."""
         with self._database.reading() as connection:
             rows = connection.execute(sql.VERDICTS, {"session_id": session_id})
-            return {row.turn_id: verdict_of(row) for row in rows}
+            return {row.turn_id: verdict_of(row, self._sealer) for row in rows}
 
     def crisis_events(self, session_id: str | None = None) -> tuple[CrisisEvent, ...]:
         """What the crisis protocol did, oldest first; in all conversations without ``session_id``."""
@@ -367,11 +425,11 @@ class Store:
         """
         now, key = self._clock(), {"session_id": session_id}
         with self._database.writing() as connection:  # one transaction: the parts belong to the same moment
-            session = session_of(self._find(connection, session_id))
+            session = session_of(self._find(connection, session_id), self._sealer)
             audit.append(connection, [audit.Entry("session_exported", session_id)], now)
-            verdicts = {row.turn_id: verdict_of(row) for row in connection.execute(sql.VERDICTS, key)}
+            verdicts = {row.turn_id: verdict_of(row, self._sealer) for row in connection.execute(sql.VERDICTS, key)}
             turns = []
-            for turn in map(turn_of, connection.execute(sql.TURNS, key)):
+            for turn in (turn_of(row, self._sealer) for row in connection.execute(sql.TURNS, key)):
                 verdict = verdicts.get(turn.id)
                 turns.append(plain(turn) | {"verdict": verdict.model_dump(mode="json") if verdict else None})
             crises = connection.execute(_of(sql.CRISES, sql.CRISIS_SESSION, session_id))
@@ -381,7 +439,7 @@ class Store:
                 "session": plain(session),
                 "turns": turns,
                 "crisis_events": [plain(crisis_of(row)) for row in crises],
-                "handoff": handoff.export(connection, session_id),
+                "handoff": handoff.export(connection, session_id, self._sealer),
                 "audit": [plain(audit_of(row)) for row in chain],
             }
 
@@ -411,13 +469,69 @@ class Store:
         with self._database.reading() as connection:
             return audit.verify(connection, seen)
 
+    # Encrypted texts
+
+    def reseal(self, batch: int = 200) -> int:
+        """Write every text anew with the key in use, or as it is when there is none. Safe beside running conversations,
+        and safe to stop: what is left is done by the next call.
+
+        Returns:
+            How many rows were written.
+
+        Raises:
+            TextSealed: a text is encrypted with a key that is not known; it is left as it is.
+        """
+        written = sum(self._reseal(table, batch) for table in SEALED)
+        now, current = self._clock(), self._sealer.current
+        with self._database.writing() as connection:
+            connection.execute(delete(TEXT_KEYS_TABLE).where(TEXT_KEYS_TABLE.c.id.is_distinct_from(current)))
+            audit.append(connection, [audit.Entry("texts_resealed", payload={"key": current, "rows": written})], now)
+        with suppress(StoreError):  # the old forms go from the files with the next deletion
+            self._database.scrub()
+        return written
+
+    def _reseal(self, name: str, batch: int) -> int:
+        table = Stored.metadata.tables[name]
+        key = table.c[KEY_OF.get(name, "id")]
+        columns = [table.c[column] for column in SEALED[name]]
+        last, written = None, 0
+        while True:
+            rows = select(key.label("key"), *columns).order_by(key).limit(batch).with_for_update()
+            with self._database.writing() as connection:
+                found = connection.execute(rows if last is None else rows.where(key > last)).all()
+                for row in found:
+                    values = {column.name: row._mapping[column.name] for column in columns}
+                    if self._sealer.stale(name, values):
+                        values = self._sealer.sealed(name, row.key, self._sealer.opened(name, row.key, values))
+                        connection.execute(update(table).where(key == row.key), values)
+                        written += 1
+            if not found:
+                return written
+            last = found[-1].key
+
+    def _agree_on_keys(self) -> None:
+        """Refuse a database whose texts cannot all be read, before a conversation begins."""
+        with self._database.reading() as connection:
+            used = frozenset(connection.execute(select(TEXT_KEYS_TABLE.c.id)).scalars())
+        if missing := used - self._sealer.known:
+            raise TextSealed(self.where, missing)
+        current = self._sealer.current
+        if current is None or current in used:
+            return
+        with self._database.writing() as connection:
+            known = connection.execute(select(TEXT_KEYS_TABLE.c.id).where(TEXT_KEYS_TABLE.c.id == current)).first()
+            if known is None:
+                connection.execute(insert(TEXT_KEYS_TABLE), {"id": current, "created": self._clock()})
+
     # Parts
 
     def _here(self) -> Owner:
         return replace(self._owner(), at=self._clock().timestamp(), uptime=self._uptime())
 
-    def _abandoned(self, owner: str) -> bool:
+    def _abandoned(self, turn_id: str, owner: str) -> bool:
         process, here = Owner.read(owner), self._here()
+        if process is not None and process.same(here) and turn_id not in _AT_WORK:
+            return True  # begun here, and the database never told us so: its server died while it was being written
         return process is None or process.age(here) > self._abandoned_after.total_seconds() or process.dead(here)
 
     def _refuse_repeated(self, connection: Connection, session_id: str, request: str | None) -> None:
@@ -439,17 +553,36 @@ class Store:
     def _change(
         self, session_id: str, values: dict[str, Any], kind: str, payload: Mapping[str, audit.Value] | None = None
     ) -> SessionRecord:
+        values = self._sealer.sealed("sessions", session_id, values)
         with self._database.writing() as connection:
             connection.execute(update(SESSIONS_TABLE).where(SESSIONS_TABLE.c.id == session_id), values)
             row = self._find(connection, session_id)
             audit.append(connection, [audit.Entry(kind, session_id, None, payload or {})], self._clock())
-        return session_of(row)
+        return session_of(row, self._sealer)
 
     def _settle(self, connection: Connection, turn_id: str, outcome: dict[str, Any]) -> None:
-        if connection.execute(sql.SETTLE_TURN, {"turn": turn_id} | outcome).rowcount != 1:
+        values = {"turn": turn_id} | self._sealer.sealed("turns", turn_id, outcome)
+        if connection.execute(sql.SETTLE_TURN, values).rowcount != 1:
+            _AT_WORK.discard(turn_id)
             raise TurnSettled(
                 self.where, "this turn was finished, closed or deleted meanwhile", "Load the conversation again."
             )
+
+
+@contextmanager
+def _at_work() -> Generator[Callable[[str], None]]:
+    """Notes the turn that is begun within, unless the transaction fails."""
+    begun = list[str]()
+
+    def note(turn_id: str) -> None:
+        _AT_WORK.add(turn_id)
+        begun.append(turn_id)
+
+    try:
+        yield note
+    except BaseException:
+        _AT_WORK.difference_update(begun)
+        raise
 
 
 def _closed(status: TurnStatus, text: str, now: datetime) -> dict[str, Any]:

@@ -1,17 +1,14 @@
-"""The same promises on a real PostgreSQL, started for these tests where one is installed together with psycopg."""
+"""The same promises on a real PostgreSQL, which the test run starts itself."""
 
 from __future__ import annotations
 
+import base64
 import os
-import shutil
-import subprocess
-import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, timedelta
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -19,60 +16,31 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
+from tests.agent.postgres import Postgres
 from warmline.agent.store import (
     CrisisEntry,
     Store,
     StoreError,
+    TextKey,
     TicketMoved,
     TurnPending,
+    TurnRepeated,
     TurnSettled,
     UnknownSession,
     migrations,
 )
+from warmline.agent.store.database import Server
+from warmline.agent.store.owner import Owner
 from warmline.agent.store.schema import Stored
 from warmline.guards.types import Category, RiskLevel, Verdict
-
-INITDB = shutil.which("initdb")
-pytestmark = pytest.mark.skipif(
-    INITDB is None or find_spec("psycopg") is None, reason="needs a PostgreSQL server and psycopg"
-)
 
 CALM = Verdict(level=RiskLevel.NONE)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """A server of its own on a Unix socket, without a network port."""
-    assert INITDB
-    tools = Path(INITDB).parent
-    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
-    with tempfile.TemporaryDirectory(prefix="warmline-pg-", dir="/tmp") as name:  # socket paths must be short
-        folder = Path(name)
-        if user:
-            shutil.chown(folder, user)
-        data = folder / "data"
-
-        def run(*command: str | Path) -> None:
-            subprocess.run(command, user=user, check=True, capture_output=True, cwd=folder)
-
-        run(tools / "initdb", "-D", data, "-U", "warmline", "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = f"-k {folder} -c listen_addresses='' -c fsync=off -c lc_messages=C"
-        run(tools / "pg_ctl", "-D", data, "-l", folder / "log", "-o", options, "-w", "start")
-        try:
-            yield f"postgresql+psycopg://warmline@/{{}}?host={folder}"
-        finally:
-            run(tools / "pg_ctl", "-D", data, "-m", "immediate", "stop")
-
-
 @pytest.fixture
-def url(server: str, request: pytest.FixtureRequest) -> str:
+def url(new_database: Callable[[], str]) -> str:
     """A fresh database for each test."""
-    name = f"test_{abs(hash(request.node.name))}"
-    engine = create_engine(server.format("postgres"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return server.format(name)
+    return new_database()
 
 
 @pytest.fixture
@@ -191,6 +159,98 @@ def test_the_database_refuses_every_change_to_an_audit_row(store: Store, url: st
     with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
         connection.execute(text(change))
     engine.dispose()
+    assert store.verify_audit().ok
+
+
+def test_of_six_who_adopt_an_orphaned_turn_one_may_answer_it(url: str) -> None:
+    dead = replace(Owner.current(), boot="another boot")
+    with Store.open(url) as one, Store.open(url) as two, Store.open(url, owner=lambda: dead) as gone:
+        turn = gone.begin_turn(gone.create_session().id, "hello")
+        start = threading.Barrier(6)
+
+        def race(number: int) -> bool:
+            start.wait()
+            return (one, two)[number % 2].adopt(turn)
+
+        with ThreadPoolExecutor(6) as pool:
+            assert sorted(pool.map(race, range(6))) == [False] * 5 + [True]
+
+
+def test_one_request_begins_one_turn_between_replicas(url: str) -> None:
+    with Store.open(url) as one, Store.open(url) as two:
+        session = one.create_session()
+        start = threading.Barrier(6)
+
+        def race(number: int) -> str:
+            start.wait()
+            try:
+                return (one, two)[number % 2].begin_turn(session.id, "hello", "request-1").id
+            except (TurnPending, TurnRepeated) as refused:
+                return refused.turn_id
+
+        with ThreadPoolExecutor(6) as pool:
+            assert len(set(pool.map(race, range(6)))) == 1
+        assert len(one.turns(session.id)) == 1
+
+
+def test_encrypted_texts_are_rotated_while_replicas_write(url: str) -> None:
+    pytest.importorskip("cryptography", reason="needs the extra `server`")
+    old, new = (TextKey.read(base64.b64encode(os.urandom(32)).decode()) for _ in range(2))
+    with Store.open(url, key=old, other_keys=[new]) as one, Store.open(url, key=new, other_keys=[old]) as two:
+        session = one.create_session()
+        for number in range(20):
+            answer((one, two)[number % 2], session.id, f"message {number}")
+        with ThreadPoolExecutor(2) as pool:
+            rotated = pool.submit(two.reseal, 3)
+            for number in range(20, 30):
+                answer(two, session.id, f"message {number}")
+            assert rotated.result() > 10
+        assert [turn.user_text for turn in one.turns(session.id)] == [f"message {number}" for number in range(30)]
+    with Store.open(url, key=new) as after:
+        assert len(after.export(session.id)["turns"]) == 30
+        assert after.verify_audit().ok
+
+
+def test_a_statement_that_hangs_gives_up(url: str) -> None:
+    with Store.open(url) as one, Store.open(url, server=Server(statement_s=0.2)) as two:
+        session = one.create_session()
+        with one._database.writing() as connection:
+            connection.execute(text("SELECT id FROM sessions FOR UPDATE"))
+            with pytest.raises(StoreError):
+                two.begin_turn(session.id, "hello")
+        assert two.begin_turn(session.id, "hello").number == 1
+
+
+def test_a_process_opens_no_more_connections_than_it_may(url: str) -> None:
+    with Store.open(url, server=Server(connections=2, wait_s=0.2)) as store:
+        session = store.create_session()
+        with (
+            store._database.reading(),
+            store._database.reading(),
+            pytest.raises(StoreError, match="POOL_SIZE"),
+        ):
+            store.session(session.id)
+        assert store.session(session.id) == session
+
+
+def test_a_server_killed_and_started_again_is_found_again(pg: Postgres, url: str) -> None:
+    with Store.open(url) as store:
+        session = store.create_session()
+        turn = store.begin_turn(session.id, "hello")
+        pg.kill()
+        with pytest.raises(StoreError, match="does not answer"):
+            store.finish_turn(turn, reply="hi", verdict=CALM, route="support")
+        pg.start()
+        assert store.finish_turn(turn, reply="hi", verdict=CALM, route="support").reply == "hi"
+        assert store.verify_audit().ok
+
+
+def test_what_is_older_than_it_may_be_is_deleted_and_the_chain_holds(store: Store) -> None:
+    old, new = store.create_session(), store.create_session()
+    answer(store, new.id, "hello")
+    assert store.expire(store.session(new.id).updated) == 1
+    assert [session.id for session in store.sessions()] == [new.id]
+    assert [row.kind for row in store.audit_rows(old.id)] == ["session_created", "session_expired"]
     assert store.verify_audit().ok
 
 

@@ -27,7 +27,7 @@ def verify(
     """
     from ...agent.store import Store
 
-    with closing(Store.open(load_settings().store.resolved_url())) as store:
+    with closing(Store.from_settings(load_settings().store)) as store:
         report = store.verify_audit(seen)
     if json:
         typer.echo(jsonlib.dumps(asdict(report)))

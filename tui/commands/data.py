@@ -73,6 +73,46 @@ def delete(
 
 
 @app.command()
+def expire(
+    days: Annotated[
+        float | None, typer.Option(help="Days after the last message.", min=0, show_default="store.retain_days")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete every conversation whose time is over. The service does so by itself, once an hour.
+
+    Example: warmline data expire --days 90 --yes
+    """
+    from datetime import UTC, datetime, timedelta
+
+    days = load_settings().store.retain_days if days is None else days
+    if days is None:
+        raise typer.BadParameter("say --days, or set WARMLINE_STORE__RETAIN_DAYS")
+    before = datetime.now(UTC) - timedelta(days=days)
+    with _store() as store:
+        if not yes and (due := len(store.expired(before))):
+            typer.confirm(f"Delete {due} conversation(s) for good?", abort=True)
+        gone = store.expire(before)
+    typer.echo(f"{gone} deleted")
+
+
+@app.command(name="rotate-key")
+def rotate_key() -> None:
+    """Encrypt every stored text anew with the key in use; without one, write them as they are.
+
+    Set WARMLINE_STORE__KEY to the new key and put the old one into WARMLINE_STORE__OTHER_KEYS. Afterwards the old one
+    is not needed any more. The service may run meanwhile, once every replica has both keys.
+
+    Example: warmline data rotate-key
+    """
+    settings = load_settings().store
+    with _store() as store:
+        rows = store.reseal()
+    how = f"encrypted with the key {settings.text_key.id}" if settings.text_key else "stored without encryption"
+    typer.echo(f"{rows} rows written; every text is {how}")
+
+
+@app.command()
 def path() -> None:
     """Print where conversations are kept.
 
@@ -86,4 +126,4 @@ def _store():
 
     from ...agent.store import Store
 
-    return closing(Store.open(load_settings().store.resolved_url()))
+    return closing(Store.from_settings(load_settings().store))

@@ -82,4 +82,4 @@ def revoke(name: Annotated[str, typer.Argument(help="Name or id of the key.")]) 
 def _store():
     from ...agent.store import Store
 
-    return closing(Store.open(load_settings().store.resolved_url()))
+    return closing(Store.from_settings(load_settings().store))

@@ -35,7 +35,7 @@ def explain(
     from ...agent.store import Store
 
     playbooks = load_playbooks()
-    with closing(Store.open(load_settings().store.resolved_url())) as store:
+    with closing(Store.from_settings(load_settings().store)) as store:
         record = store.session(session)
         turns = {turn.id: turn for turn in store.turns(session)}
         events = store.crisis_events(session)

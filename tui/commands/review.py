@@ -47,7 +47,7 @@ def list_(json: Json = False) -> None:
     """
     from ...agent.store import Store
 
-    with closing(Store.open(load_settings().store.resolved_url())) as store:
+    with closing(Store.from_settings(load_settings().store)) as store:
         tickets = store.handoff.queue()
     if json:
         for ticket in tickets:
@@ -86,7 +86,7 @@ def export(
     """
     from ...agent.store import Store
 
-    with closing(Store.open(load_settings().store.resolved_url())) as store:
+    with closing(Store.from_settings(load_settings().store)) as store:
         rows = [labelled(marked) for marked in store.handoff.marked_messages()]
     text = "".join(jsonlib.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     if out is None:

@@ -23,7 +23,7 @@ def run(settings: Settings, reviewer: str) -> int:
     from .app import ReviewApp
 
     told = settings.handoff.webhook_url is not None
-    with closing(Store.open(settings.store.resolved_url(), webhook=told)) as store:
+    with closing(Store.from_settings(settings.store, webhook=told)) as store:
         webhook = Webhook.from_settings(settings.handoff, store.outbox)
         app = ReviewApp(store, Voices(), reviewer, theme=settings.chat.theme, webhook=webhook)
         app.run()

@@ -7,23 +7,28 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from sqlalchemy import event
 
-from tests.agent.service.running import REPLY, Running, Start
+from tests.agent.service.running import REPLY, Running, Start, the_directory
 from tests.agent.sse_server import sse_server
-from warmline.agent import ScriptedModel
+from warmline.agent import ScriptedModel, Store
 from warmline.agent.model.remote import remote_model
 from warmline.agent.settings import ModelSettings
 from warmline.guards.filter import CrisisFilter
+from warmline.guards.output import OutputGuard
 
 ORDINARY = "I've been so anxious about work that I can't sleep"
 CRISIS = "i don't want to be here anymore, i have the pills next to me"
 VICTIM = Path(__file__).with_name("victim.py")
+IDLE = os.environ.get("WARMLINE_TEST_IDLE", "200")
+"""Idle connections to open; read before the tests' own home takes our variables away."""
 
 
 async def begin(client: httpx.AsyncClient) -> str:
@@ -120,6 +125,66 @@ async def test_a_body_that_does_not_come_is_not_waited_for(start: Start) -> None
     assert answer.startswith(b"HTTP/1.1 408")
 
 
+async def test_a_head_that_does_not_come_together_is_not_waited_for(start: Start) -> None:
+    service: Running = await start(service={"head_s": 0.3})
+    url = urlsplit(service.url)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write(b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\n")
+
+    async def dribble() -> None:  # a byte buys no time
+        while True:
+            writer.write(b"X")
+            await asyncio.sleep(0.05)
+
+    dribbling = asyncio.create_task(dribble())
+    async with asyncio.timeout(60):
+        answer = await reader.read(65_536)
+    dribbling.cancel()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 408")
+
+
+async def test_a_second_request_that_does_not_come_together_is_not_waited_for(start: Start) -> None:
+    service: Running = await start(service={"head_s": 0.3})
+    url = urlsplit(service.url)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /healthz HTT")
+    async with asyncio.timeout(60):
+        answer = await reader.read(-1)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 200") and b"HTTP/1.1 408" in answer
+
+
+async def test_connections_that_say_nothing_are_let_go(start: Start) -> None:
+    service: Running = await start(service={"head_s": 0.3})
+    assert await raw(service) == b""
+
+
+async def test_idle_connections_are_refused_politely_and_people_are_served_again(start: Start) -> None:
+    """``WARMLINE_TEST_IDLE=10000`` opens as many; by default few, because every one costs two open files here."""
+    most, idle = 40, int(IDLE)
+    service: Running = await start(service={"max_connections": most, "head_s": 60})
+    url = urlsplit(service.url)
+    opened = [await asyncio.open_connection(url.hostname, url.port) for _ in range(most)]
+    while len(service.server.server_state.connections) < most:  # noqa: ASYNC110 (it takes them in its own time)
+        await asyncio.sleep(0.01)
+    refused = 0
+    for _ in range(idle - most):
+        reader, writer = await asyncio.open_connection(url.hostname, url.port)
+        async with asyncio.timeout(60):
+            answer = await reader.read(65_536)
+        refused += answer.startswith(b"HTTP/1.1 503") and b"Retry-After: 5" in answer
+        writer.close()
+    assert refused == idle - most
+    assert len(service.server.server_state.connections) == most
+    for _, writer in opened:
+        writer.close()
+    while service.server.server_state.connections:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    async with service.client(service.key()) as client:
+        assert await healthy(service, client)
+
+
 async def test_a_flood_of_headers_is_refused(start: Start) -> None:
     service: Running = await start()
     flood = [f"X-Flood-{n}: {'a' * 1000}" for n in range(200)]
@@ -181,6 +246,117 @@ async def test_a_model_that_never_ends_is_ended(start: Start) -> None:
             await upstream.hang_up.wait()
     assert answer["stored"] is True
     assert answer["reply"].strip()
+
+
+async def test_a_model_that_never_begins_is_not_waited_for(start: Start) -> None:
+    async with sse_server("silent") as upstream:
+        limits = ModelSettings(base_url=upstream.base_url, retries=0, first_token_s=0.5)
+        service: Running = await start(model=remote_model(limits), settings={"model": limits})
+        async with service.client(service.key()) as client:
+            turn = {"text": ORDINARY, "stream": False}
+            answer = (await client.post(f"/v1/sessions/{await begin(client)}/turns", json=turn)).json()
+    assert answer["stored"] and answer["replaced"] and answer["reply"].strip()
+
+
+class Broken(Exception):
+    """A guard's own fault."""
+
+
+async def test_a_filter_that_breaks_leads_to_the_safe_reply_and_a_ticket(start: Start) -> None:
+    class Breaking(CrisisFilter):
+        breaks = True
+
+        def screen(self, *args: Any, **kwargs: Any) -> Any:
+            if self.breaks:
+                raise Broken
+            return super().screen(*args, **kwargs)
+
+    judge = Breaking()
+    service: Running = await start(REPLY, crisis_filter=judge)
+    async with service.client(service.key()) as client:
+        session = await begin(client)
+        turn = {"text": ORDINARY, "stream": False}
+        answer = (await client.post(f"/v1/sessions/{session}/turns", json=turn)).json()
+        assert (answer["route"], answer["stored"], REPLY in answer["reply"]) == ("hold", True, False)
+        assert answer["reply"].strip()
+        assert service.store.handoff.of_session(session).ticket is not None
+        judge.breaks = False
+        assert await healthy(service, client)
+
+
+async def test_an_output_guard_that_breaks_in_mid_stream_lets_nothing_more_through(start: Start) -> None:
+    class Breaking(OutputGuard):
+        breaks = True
+
+        def check(self, text: str, *args: Any, **kwargs: Any) -> Any:
+            if self.breaks and "Lying awake" in text:
+                raise Broken
+            return super().check(text, *args, **kwargs)
+
+    guard = Breaking(the_directory().is_known_contact)
+    service: Running = await start(REPLY, output_guard=guard)
+    async with service.client(service.key()) as client:
+        session = await begin(client)
+        turn = {"text": ORDINARY, "stream": False}
+        answer = (await client.post(f"/v1/sessions/{session}/turns", json=turn)).json()
+        assert answer["reply"].startswith("That sounds exhausting. ")
+        assert "Lying awake" not in answer["reply"] and "keeps coming back" not in answer["reply"]
+        assert answer["replaced"]
+        assert [kept.reply for kept in service.store.turns(session)] == [answer["reply"]]
+        guard.breaks = False
+        assert await healthy(service, client)
+
+
+async def test_a_full_disk_is_survived_and_a_person_in_danger_gets_the_lines(start: Start) -> None:
+    """SQLite counts its pages as a disk would its blocks; its limit is the one a container can set without mounting."""
+    pages = [0]
+    service: Running = await start(*[REPLY] * 400)
+    engine = service.store._database._engine
+    event.listen(engine, "checkout", lambda raw, *_: raw.execute(f"PRAGMA max_page_count={pages[0] or 2**30}"))
+    async with service.client(service.key()) as client:
+        session = await begin(client)
+        kept = 0
+        pages[0] = 130
+        long = {"text": ORDINARY + " and on" * 2_000, "stream": False}
+        while (answer := (await client.post(f"/v1/sessions/{session}/turns", json=long)).json())["stored"]:
+            kept += 1
+        crisis = (await client.post(f"/v1/sessions/{session}/turns", json={"text": CRISIS, "stream": False})).json()
+        assert answer["reply"].strip() and REPLY not in answer["reply"]
+        assert (crisis["stored"], bool(crisis["card"]["lines"])) == (False, True)
+        assert len([turn for turn in service.store.turns(session) if turn.status == "done"]) == kept > 2
+        pages[0] = 0
+        assert await healthy(service, client)
+        again = (await client.post(f"/v1/sessions/{session}/turns", json={"text": CRISIS, "stream": False})).json()
+    assert (again["stored"], again["route"]) == (True, "crisis")
+    assert service.store.verify_audit().ok
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=400), timedelta(days=-400)], ids=["on", "back"])
+async def test_a_clock_that_jumps_in_mid_stream_changes_nothing(start: Start, tmp_path: Path, jump: timedelta) -> None:
+    there, go_on = asyncio.Event(), asyncio.Event()
+
+    async def stand(_: int) -> None:
+        there.set()
+        await go_on.wait()
+
+    shift = timedelta(0)
+    model = ScriptedModel(replies=[REPLY], before_chunk=lambda n: stand(n) if n == 8 else None)
+    store = Store.open(f"sqlite:///{tmp_path / 'w.db'}", clock=lambda: datetime.now(UTC) + shift)
+    service: Running = await start(model=model, store=store)
+    async with service.client(service.key()) as client:
+        session = await begin(client)
+        path = f"/v1/sessions/{session}/turns"
+        running = asyncio.create_task(client.post(path, json={"text": ORDINARY, "stream": False}))
+        await there.wait()
+        shift = jump
+        recovered = await client.post(f"/v1/sessions/{session}/recover", params={"stream": False})
+        second = await client.post(path, json={"text": CRISIS, "stream": False})
+        go_on.set()
+        assert (recovered.status_code, second.status_code) == (409, 409)
+        assert (await running).json()["reply"] == REPLY
+        assert [(turn.user_text, turn.reply) for turn in store.turns(session)] == [(ORDINARY, REPLY)]
+        assert await healthy(service, client)
+    assert store.verify_audit().ok
 
 
 async def test_after_kill_nine_in_mid_stream_the_message_is_answered_once(start: Start, tmp_path: Path) -> None:
