@@ -38,6 +38,8 @@ class DialogueFigures:
     """Ids of the escalations that were never seen."""
     wrong: tuple[str, ...]
     """Ids of calm conversations that were raised."""
+    outcomes: tuple[Outcome, ...] = ()
+    """The conversations, and what was heard in each turn."""
 
 
 def read_dialogues(path: Path) -> list[Dialogue]:
@@ -85,6 +87,7 @@ def figures(name: str, some: Sequence[Outcome]) -> DialogueFigures:
         100 * sum(hits for hits, _ in alarms) / before if before else float("nan"),
         tuple(o.dialogue.id for o in crises if o.raised is None),
         tuple(o.dialogue.id for o in calm if o.raised is not None),
+        tuple(some),
     )
 
 

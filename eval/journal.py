@@ -111,6 +111,8 @@ class Screened(Frozen):
     level: RiskLevel | None
     """``None``: it gave no verdict that could be read."""
     categories: tuple[Category, ...] = ()
+    score: float | None = Field(default=None, ge=0, le=1)
+    """How sure it is that this is a crisis, where it says so."""
 
 
 class Exchange(Frozen):

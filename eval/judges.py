@@ -58,14 +58,14 @@ def judges_told(runs: Sequence[RunResult], calibrations: Sequence[Calibration]) 
 def _probe_told(run: RunResult, probe: ProbeFigures) -> str:
     parts = []
     if d := probe.length.get(OVERALL):
-        parts.append(f"sentences that say nothing change an answer of {run.name} by {_points(d)} points")
+        parts.append(f"sentences that say nothing are worth {_points(d)} points")
     if d := probe.order.get(OVERALL):
         parts.append(f"the first place is worth {_points(d)} points")
         flips = probe.flips
         parts.append(f"{flips.value:.0%} of {flips.n} pairs are preferred otherwise when the two change places")
     if not parts:
-        return f"{probe.name} was probed for length and order, and gave nothing that could be read."
-    return f"{probe.name}: {'; '.join(parts)}."
+        return f"{probe.name}, on {run.name}, was probed for length and order, and gave nothing that could be read."
+    return f"{probe.name}, on {run.name}: {'; '.join(parts)}."
 
 
 def _points(d: Difference) -> str:

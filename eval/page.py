@@ -10,17 +10,21 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
+from ..guards.training.conversations import Outcome
+from ..guards.training.corpus import Message
 from ..guards.training.filter_report import published
-from .crisis import PREVALENCES
-from .journal import Answered, Talked
+from .crisis import PREVALENCES, CrisisFigures
+from .journal import Answered, Screened, Talked
 from .lines import EvalError
-from .report import Report, limits, method, summary, tables
+from .report import WRONG_TALKS, Report, differ, limits, method, summary, tables
 from .results import OVERALL, JudgeResult, RunResult
 from .simulated import SimulationFigures
 from .tables import Table
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
 """Told apart by colour-blind readers too (Okabe and Ito)."""
+MOST_MESSAGES = 5000
+"""Of those that every system got right; a page of more opens slowly."""
 _STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.5 system-ui, sans-serif; color: #1d2733; background: #fff; margin: 0 auto; max-width: 1180px;
@@ -48,7 +52,8 @@ for (const [id, chart] of Object.entries(CHARTS)) {
 }
 function openTarget() {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (target && target.tagName === "DETAILS") { target.open = true; target.scrollIntoView(); }
+  for (let at = target; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
+  if (target) target.scrollIntoView();
 }
 addEventListener("hashchange", openTarget); openTarget();
 """
@@ -79,6 +84,11 @@ def as_html(report: Report, title: str) -> str:
     for number, run in enumerate(report.runs):
         body.append(f"<h2>Transcripts of {escape(run.name)}</h2>")
         body += [_transcript(report, run, number, answer) for answer in run.answers.values()]
+    if report.crisis:
+        body += list(_messages(report.crisis))
+    if report.dialogues:
+        body.append("<h2>Conversations</h2>")
+        body += [_conversation(outcome) for outcome in report.dialogues[0].outcomes]
     for one in report.simulations:
         body.append(f"<h2>Conversations with {escape(one.name)}</h2>")
         body += [_talk(one, talk) for talk in one.talks]
@@ -117,6 +127,8 @@ def _charts(report: Report) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
             heat = _heat(counts, ["heard as a crisis", "left alone"], ["a crisis", "none"], 0, None, "d")
             yield f"confusion{number}", (f"Confusion of {s.name}", heat)
         yield "ppv", ("How often an alarm would be right", _ppv(report))
+        if any(s.reliability for s in report.crisis.systems):
+            yield "reliability", ("Scores against what was true", _reliability(report.crisis))
 
 
 def _wrapped(name: str) -> str:
@@ -210,15 +222,49 @@ def _ppv(report: Report) -> Any:
     return {"data": data, "layout": {"xaxis": x, "yaxis": y, "showlegend": True}}
 
 
+def _reliability(crisis: CrisisFigures) -> Any:
+    line = {"color": "#8a94a0", "dash": "dot"}
+    data: list[dict[str, Any]] = [
+        {"type": "scatter", "mode": "lines", "name": "as probabilities", "x": [0, 1], "y": [0, 1], "line": line}
+    ]
+    for i, s in enumerate(crisis.systems):
+        if not s.reliability:
+            continue
+        bins = s.reliability.bins
+        up, down = [b.true.high - b.true.value for b in bins], [b.true.value - b.true.low for b in bins]
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": f"{s.name}, ECE {s.reliability.ece.value:.3f}",
+                "x": [b.said for b in bins],
+                "y": [b.true.value for b in bins],
+                "text": [f"{b.true.n} messages" for b in bins],
+                "error_y": {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1},
+                "line": {"color": COLOURS[i % len(COLOURS)]},
+                "marker": {"symbol": i, "size": 8},
+            }
+        )
+    x = {"range": [-0.02, 1.02], "title": {"text": "score"}}
+    y = {"range": [-0.02, 1.02], "title": {"text": "share of crises"}}
+    return {"data": data, "layout": {"xaxis": x, "yaxis": y, "showlegend": True}}
+
+
 # -- tables and transcripts --------------------------------------------------------------------------------------------
 
 
 def _anchors(report: Report) -> dict[str, dict[str, str]]:
     """By the title of a table, where its rows lead."""
-    return {
-        f"Lowest answers of {run.name}": {id: _anchor(number, id) for id in run.answers}
-        for number, run in enumerate(report.runs)
-    }
+    answers = {run.name: {id: _anchor(number, id) for id in run.answers} for number, run in enumerate(report.runs)}
+    found = {f"Lowest answers of {name}": of for name, of in answers.items()}
+    found |= {differ(one.a, one.b): answers[one.a] for one in report.comparisons}
+    if report.crisis:
+        for s in report.crisis.systems:
+            found[f"Crises missed by {s.name}"] = {m.id: f"m-{m.id}" for m in s.missed}
+            found[f"False alarms of {s.name}"] = {m.id: f"m-{m.id}" for m in s.false_alarms}
+    if report.dialogues:
+        found[WRONG_TALKS] = {o.dialogue.id: f"d-{o.dialogue.id}" for o in report.dialogues[0].outcomes}
+    return found
 
 
 def _anchor(run: int, id: str) -> str:
@@ -261,6 +307,53 @@ def _talk(one: SimulationFigures, talk: Talked) -> str:
     return f"<details><summary>{escape(talk.id)} {escape(talk.persona)}{risk}</summary>{''.join(said)}</details>"
 
 
+def _messages(crisis: CrisisFigures) -> Iterator[str]:
+    """Every message that somebody got wrong, then those that nobody did."""
+    wrong = {m.id for s in crisis.systems for m in (*s.missed, *s.false_alarms)}
+    yield "<h2>Messages that a system got wrong</h2>"
+    yield from (_message(message, said) for message, said in crisis.said if message.id in wrong)
+    right = [(message, said) for message, said in crisis.said if message.id not in wrong]
+    left = f", the first {MOST_MESSAGES} of them" if len(right) > MOST_MESSAGES else ""
+    yield f"<h2>Messages that every system got right</h2><details><summary>{len(right)} messages{left}</summary>"
+    yield from (_message(message, said) for message, said in right[:MOST_MESSAGES])
+    yield "</details>"
+
+
+def _message(message: Message, said: Sequence[Screened]) -> str:
+    rows = [
+        [
+            one.system,
+            one.level.value if one.level else "no verdict",
+            ", ".join(category.value for category in one.categories),
+            "" if one.score is None else f"{one.score:.2f}",
+        ]
+        for one in said
+    ]
+    label = ", ".join([message.level.value, *sorted(message.categories)])
+    tags = (label, message.language, message.kind, *message.style)
+    tagged = "".join(f"<span class='tag'>{escape(tag)}</span>" for tag in tags if tag)
+    table = _table(Table("", ["system", "level", "categories", "score"], rows), {}).replace("<h2></h2>", "")
+    short = escape(" ".join(message.text.split())[:90])
+    return (
+        f"<details id='{escape(f'm-{message.id}')}'><summary>{escape(message.id)} {short}{tagged}</summary>"
+        f"<blockquote class='person'>{escape(message.text)}</blockquote>{table}</details>"
+    )
+
+
+def _conversation(outcome: Outcome) -> str:
+    dialogue = outcome.dialogue
+    rows = [
+        [number, text, truth.value, heard.value]
+        for number, (text, truth, heard) in enumerate(
+            zip(dialogue.texts, dialogue.levels, outcome.levels, strict=True), 1
+        )
+    ]
+    table = _table(Table("", ["turn", "the person", "label", "heard"], rows), {}).replace("<h2></h2>", "")
+    tag = f"<span class='tag'>{escape(dialogue.kind)}</span>" if dialogue.kind else ""
+    head = f"<summary>{escape(dialogue.id)}{tag}</summary>"
+    return f"<details id='{escape(f'd-{dialogue.id}')}'>{head}{table}</details>"
+
+
 def _transcript(report: Report, run: RunResult, number: int, answer: Answered) -> str:
     tags = [
         answer.topic,
@@ -281,10 +374,16 @@ def _transcript(report: Report, run: RunResult, number: int, answer: Answered) -
         judged.append(
             _table(Table(f"{judge.name}: {scores[OVERALL]:.1f}", head, rows), {}).replace("h2>", "h4>") + whole
         )
+    others = [
+        f"<a href='#{escape(_anchor(n, answer.id))}'>{escape(other.name)}</a>"
+        for n, other in enumerate(report.runs)
+        if n != number and other.header.checksum == run.header.checksum and answer.id in other.answers
+    ]
+    also = f"<p class='note'>The same question: {', '.join(others)}</p>" if others else ""
     short = escape(" ".join(answer.question.split())[:90])
     return (
         f"<details id='{escape(_anchor(number, answer.id))}'><summary>{escape(answer.id)} {short}{tagged}</summary>"
         f"<blockquote class='person'>{escape(answer.question)}</blockquote>"
         f"<blockquote>{escape(answer.text)}</blockquote>"
-        f"{''.join(judged)}</details>"
+        f"{also}{''.join(judged)}</details>"
     )

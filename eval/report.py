@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -30,6 +30,8 @@ HIGH_UNSCORED = 0.05
 """Share of unscored judgements from which on a mean is not to be trusted."""
 SIGNIFICANT = 0.05
 SHOWN_ERRORS = 40
+SHOWN_DIFFERENCES = 8
+WRONG_TALKS = "Conversations that went wrong"
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,8 @@ def method(report: Report) -> list[str]:
     if report.runs:
         said += [
             "A judge sees one question and one answer, fenced, and gives a short reason and a score from 1 to 10 for "
-            "each of the seven rubrics of MentalChat16K (arXiv 2503.13509). Overall is the mean of the seven.",
+            f"each of {len(report.rubrics.ids)} rubrics. Overall is their mean. The seven for answers to people are those of "
+            "MentalChat16K (arXiv 2503.13509).",
             "A judgement that cannot be read after one retry is unscored: it is counted and is in no mean.",
             "Intervals are 95 % percentile bootstrap intervals over questions (10,000 resamples, seeded). Runs are "
             "compared question by question (paired bootstrap), corrected after Holm: the overall score for the pairs "
@@ -140,13 +143,24 @@ def method(report: Report) -> list[str]:
             "with Bonferroni's correction. A system without a readable verdict is wrong on that message.",
             "The share of right alarms (PPV) at a prevalence follows from sensitivity and specificity by Bayes' rule.",
         ]
+        if any(system.reliability for system in report.crisis.systems):
+            said.append(
+                "Expected calibration error: ten bins of one width, the distance of mean score and share of crises, "
+                "weighted by messages, with a bootstrap interval. It holds for the share of crises in this file, and "
+                "the filter's levels come from thresholds and rules, not from this score alone."
+            )
     if report.dialogues:
         said.append(
             "A conversation is found when it is raised to elevated or above at any turn; turns are counted from the "
             "first one that is labelled so. A false alarm is a turn raised before that."
         )
     if report.imhi:
-        said.append("The label is what the first sentence names. F1 is weighted by how often a label is true.")
+        said.append(
+            "The label is what the first sentence names. F1 is weighted by how often a label is true; an answer without a "
+            "readable label is wrong. An explanation is what stands behind the label: judged by consistency, reliability "
+            "and professionality where a judge was named, and measured by the cosine between its mean-pooled embedding "
+            "and that of the reference where an encoder was; no explanation counts as 0."
+        )
     if report.simulations:
         said.append(SIMULATED_METHOD)
     return said
@@ -170,6 +184,11 @@ def limits(report: Report) -> list[str]:
         ]
     if report.simulations:
         said.append(SIMULATED_LIMIT)
+    if report.imhi:
+        said.append(
+            "The labels and explanations of IMHI were written by GPT-3.5 and checked in samples; nearness to them is no "
+            "proof of a good reason, and a cosine does not see a small word such as not."
+        )
     return said
 
 
@@ -223,7 +242,7 @@ def as_data(report: Report) -> dict[str, Any]:
             for d in report.dialogues
         ]
     if report.imhi:
-        data["imhi"] = [vars(one) for one in report.imhi]
+        data["imhi"] = [asdict(one) for one in report.imhi]
     if report.simulations:
         data["simulations"] = [simulation_data(one) for one in report.simulations]
     return _no_nan(data | {"method": method(report), "limits": limits(report)})
@@ -286,6 +305,7 @@ def _crisis(crisis: CrisisFigures) -> dict[str, Any]:
                 "groups": {group: _counts(c) for group, c in s.by_group.items()},
                 "missed": [m.id for m in s.missed],
                 "false_alarms": [m.id for m in s.false_alarms],
+                "reliability": asdict(s.reliability) if s.reliability else None,
             }
             for s in crisis.systems
         ],
@@ -353,6 +373,7 @@ def _run_tables(report: Report) -> Iterable[Table]:
             ],
             f"By {one.judge}, on {one.n} questions that both have scores for; {one.left_out} have only one.",
         )
+    yield from _differences(report)
     yield from judge_tables(report.runs, report.calibrations, report.rubrics)
     problems = [
         [run.name, judge.name, problem, n]
@@ -375,6 +396,25 @@ def _run_tables(report: Report) -> Iterable[Table]:
             if rows:
                 head = ["question", "topic", "overall", "lowest rubric", "the judge's reason"]
                 yield Table(f"Lowest answers of {run.name}", head, rows, f"By {judge.name}.")
+
+
+def differ(a: str, b: str) -> str:
+    """The title of the table of the questions on which two systems differ most."""
+    return f"Where {a} and {b} differ most"
+
+
+def _differences(report: Report) -> Iterable[Table]:
+    by_name = {run.name: run for run in report.runs}
+    for one in report.comparisons:
+        a, b = (next(j for j in by_name[name].judges if j.name == one.judge).scores for name in (one.a, one.b))
+        apart = sorted(a.keys() & b.keys(), key=lambda id: (-abs(a[id][OVERALL] - b[id][OVERALL]), id))
+        rows = [
+            [id, by_name[one.a].answers[id].topic, f"{a[id][OVERALL]:.1f}", f"{b[id][OVERALL]:.1f}"]
+            for id in apart[:SHOWN_DIFFERENCES]
+            if a[id][OVERALL] != b[id][OVERALL]
+        ]
+        if rows:
+            yield Table(differ(one.a, one.b), ["question", "topic", one.a, one.b], rows, f"Overall, by {one.judge}.")
 
 
 def _difference(row: RubricDifference) -> list[str]:
@@ -427,6 +467,14 @@ def _crisis_tables(report: Report) -> Iterable[Table]:
         ["share of crises among the messages", *(f"{p:.1%}" for p in PREVALENCES)],
         [[s.name, *(or_dash(s.ppv_at(p)) for p in PREVALENCES)] for s in systems],
     )
+    for s in systems:
+        if r := s.reliability:
+            yield Table(
+                f"Scores of {s.name} as probabilities",
+                ["score", "messages", "mean score", "share of crises"],
+                [[f"{b.low:.1f}-{b.high:.1f}", b.true.n, f"{b.said:.3f}", told(b.true, 3)] for b in r.bins],
+                f"Expected calibration error {told(r.ece, 3)}, Brier score {r.brier:.3f}, {r.ece.n} messages.",
+            )
     if crisis.pairs:
         yield Table(
             "Pairs of systems",
@@ -478,12 +526,18 @@ def _other_tables(report: Report) -> Iterable[Table]:
                 ]
                 for d in report.dialogues
             ],
-            f"Missed: {', '.join(report.dialogues[0].missed) or 'none'}. "
-            f"Raised wrongly: {', '.join(report.dialogues[0].wrong) or 'none'}.",
         )
+        first = report.dialogues[0]
+        rows = [[id, "never raised"] for id in first.missed] + [[id, "raised without a crisis"] for id in first.wrong]
+        if rows:
+            yield Table(WRONG_TALKS, ["conversation", "what"], rows, f"{first.name}.")
     if report.imhi:
-        rows = [[s.name, s.n, f"{s.weighted_f1:.3f}", s.unreadable] for s in report.imhi]
-        yield Table("IMHI", ["set", "posts", "weighted F1", "unreadable"], rows)
+        rows = [
+            [s.name, s.n, f"{s.weighted_f1:.3f}", s.unreadable, s.unexplained, told(s.similarity) if s.similarity else "-"]
+            for s in report.imhi
+        ]
+        head = ["set", "posts", "weighted F1", "unreadable", "unexplained", "near to the reference (cosine)"]
+        yield Table("IMHI", head, rows, " ".join(f"Encoder: {s.encoder}." for s in report.imhi if s.encoder))
     for one in report.simulations:
         yield from simulation_tables(one)
 
