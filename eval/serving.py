@@ -183,9 +183,11 @@ async def _window(
 
 
 async def _quiet(http: httpx.AsyncClient, base_url: str) -> None:
-    """Wait until the server has noticed that nobody listens any more."""
+    """Wait until the server has noticed that nobody listens any more; not for ever, others may be asking it too."""
     made = -1.0
-    while (now := await _tokens(http, base_url)) != made:
+    for _ in range(20):
+        if (now := await _tokens(http, base_url)) == made:
+            return
         made = now
         await asyncio.sleep(0.5)
 
