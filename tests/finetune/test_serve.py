@@ -97,7 +97,7 @@ async def test_a_signal_while_it_loads_ends_it_at_once(fake: Fake) -> None:
     fake.does = "hang"
     began = asyncio.get_running_loop().time()
     await fake.run(lambda step: os.kill(os.getpid(), signal.SIGTERM) if isinstance(step, Loading) else None)
-    assert asyncio.get_running_loop().time() - began < 20
+    assert asyncio.get_running_loop().time() - began < 100
     assert not fake.told(Ready)
 
 
@@ -116,7 +116,7 @@ async def test_a_second_signal_does_not_wait_for_the_grace(fake: Fake) -> None:
         if isinstance(step, Ready | Stopping):
             os.kill(os.getpid(), signal.SIGTERM)
 
-    await asyncio.wait_for(fake.run(at, Patience(poll_s=0.02, grace_s=600)), 30)
+    await asyncio.wait_for(fake.run(at, Patience(poll_s=0.02, grace_s=600)), 100)
 
 
 async def test_a_death_while_loading_ends_with_the_cause_and_the_last_lines(fake: Fake) -> None:
@@ -238,7 +238,7 @@ def test_the_command_prints_the_settings_to_export_and_ends_with_a_signal(enviro
     assert running.stdout is not None
     printed = running.stdout.readline()
     running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=30)
+    _, errors = running.communicate(timeout=100)
     assert printed == f"export WARMLINE_MODEL__BASE_URL=http://127.0.0.1:{port}/v1 WARMLINE_MODEL__NAME=warmline\n"
     assert running.returncode == 0
     assert "vLLM 0.32.0 on the CPU" in errors
@@ -252,7 +252,7 @@ def test_the_command_says_that_a_port_is_taken_before_it_loads_anything(environm
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        _, errors = serve(environment, "--port", str(port)).communicate(timeout=60)
+        _, errors = serve(environment, "--port", str(port)).communicate(timeout=100)
     assert f"127.0.0.1:{port} cannot be had" in errors
     assert "--port" in errors
     assert not list((environment.parent / "notes").iterdir())
