@@ -68,8 +68,8 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [json.dumps({"question": question, "answer": answer}) for question, answer in PAIRS.items()]
     (home / "pairs.jsonl").write_text("\n".join(rows))
     warmline("finetune", "data", home / "pairs.jsonl", "--out", home / "data", "--validation", "0.2", "--jobs", "1")
-    few = ("--max-steps", 4, "--batch", 2, "--effective-batch", 2, "--evaluate-every", 4, "--max-tokens", 256)
-    strong = ("--rank", 8, "--learning-rate", 0.003, "--dropout", 0, "--quantization", "none")
+    few = ("--max-steps", 6, "--batch", 2, "--effective-batch", 2, "--evaluate-every", 6, "--max-tokens", 256)
+    strong = ("--rank", 8, "--learning-rate", 0.001, "--dropout", 0, "--quantization", "none")
     folders = ("--data", home / "data", "--run", home / "run")
     warmline("finetune", "train", *folders, "--device", "cpu", "--quiet", *few, *strong)
     warmline("finetune", "export", home / "run" / "adapter", "--out", home / "export")
