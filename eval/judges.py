@@ -47,25 +47,35 @@ def judges_told(runs: Sequence[RunResult], calibrations: Sequence[Calibration]) 
         rated = "nobody has rated its answers" if n == 0 else f"people rated {n} of its answers"
         then = "; `warmline eval calibrate` does it" if n >= FEWEST else f", and it takes {FEWEST}"
         said.append(f"{name} is not calibrated against people: {rated}{then}. Its points are its own.")
+    by_judge: dict[str, list[ProbeFigures]] = {}
     for run in runs:
-        said += [_probe_told(run, probe) for probe in run.probes]
-    probed = {probe.name for run in runs for probe in run.probes}
-    if missing := [name for name in judges if name not in probed]:
+        for probe in run.probes:
+            by_judge.setdefault(probe.name, []).append(probe)
+    said += [_probes_told(some) for some in by_judge.values()]
+    if missing := [name for name in judges if name not in by_judge]:
         said.append(f"What length and order do to {' and '.join(missing)} was not measured (--probe).")
     return said
 
 
-def _probe_told(run: RunResult, probe: ProbeFigures) -> str:
+def _probes_told(some: Sequence[ProbeFigures]) -> str:
+    """Of one judge on several systems: each effect, or from where to where it goes."""
     parts = []
-    if d := probe.length.get(OVERALL):
-        parts.append(f"sentences that say nothing are worth {_points(d)} points")
-    if d := probe.order.get(OVERALL):
-        parts.append(f"the first place is worth {_points(d)} points")
-        flips = probe.flips
-        parts.append(f"{flips.value:.0%} of {flips.n} pairs are preferred otherwise when the two change places")
+    if length := [probe.length[OVERALL] for probe in some if probe.length]:
+        parts.append(f"sentences that say nothing are worth {_range(length)} points")
+    if order := [probe.order[OVERALL] for probe in some if probe.order]:
+        parts.append(f"the first place is worth {_range(order)} points")
+        pairs = sum(probe.flips.n for probe in some)
+        flips = sum(probe.flips.value * probe.flips.n for probe in some if probe.flips.n) / pairs
+        parts.append(f"{flips:.0%} of {pairs} pairs are preferred otherwise when the two change places")
     if not parts:
-        return f"{probe.name}, on {run.name}, was probed for length and order, and gave nothing that could be read."
-    return f"{probe.name}, on {run.name}: {'; '.join(parts)}."
+        return f"{some[0].name} was probed for length and order, and gave nothing that could be read."
+    return f"{some[0].name}: {'; '.join(parts)}."
+
+
+def _range(some: Sequence[Difference]) -> str:
+    if len(some) == 1:
+        return _points(some[0])
+    return f"{min(d.value for d in some):+.2f} to {max(d.value for d in some):+.2f}"
 
 
 def _points(d: Difference) -> str:

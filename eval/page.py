@@ -17,12 +17,17 @@ from .crisis import PREVALENCES, CrisisFigures
 from .journal import Answered, Screened, Talked
 from .lines import EvalError
 from .report import WRONG_TALKS, Report, differ, limits, method, summary, tables
-from .results import OVERALL, JudgeResult, RunResult
+from .results import HUMAN, OVERALL, JudgeResult, RunResult
 from .simulated import SimulationFigures
 from .tables import Table
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
 """Told apart by colour-blind readers too (Okabe and Ito)."""
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+PATTERNS = ("", "/", ".", "x", "-")
+"""Colour is the system, dash or pattern the judge."""
+HEIGHT, LEGEND_LINE = 440, 21
+"""Of a chart, and of each line of its legend, in pixels."""
 MOST_MESSAGES = 5000
 """Of those that every system got right; a page of more opens slowly."""
 _STYLE = """
@@ -34,13 +39,14 @@ h1 { font-size: 1.6rem; margin: 1.2em 0 .4em; } h2 { font-size: 1.2rem; margin: 
 th, td { text-align: left; overflow-wrap: normal;
   vertical-align: top; padding: 5px 10px; border-bottom: 1px solid #dde3ea; }
 th { background: #f3f6f9; } td { font-variant-numeric: tabular-nums; min-width: 4.5em; }
-td.long { min-width: 22em; } .note { color: #52606d; font-size: .9rem; margin: .2em 0 .6em; }
+td.long { min-width: 22em; } td.figure { white-space: nowrap; }
+.note { color: #52606d; font-size: .9rem; margin: .2em 0 .6em; }
 .chart { width: 100%; height: 440px; } .chart.small { height: 230px; max-width: 560px; }
 details { border-bottom: 1px solid #dde3ea; padding: 6px 0; }
 summary { cursor: pointer; } blockquote { margin: 8px 0; padding: 6px 12px; border-left: 3px solid #0072B2;
   white-space: pre-wrap; } blockquote.person { border-color: #8a94a0; background: #f7f9fb; }
 .tag { font-size: .78rem; background: #eef2f6; border-radius: 3px; padding: 1px 6px; margin-left: 6px; }
-@media (max-width: 600px) { body { padding: 0 10px 40px; } .chart { height: 400px; } }
+@media (max-width: 600px) { body { padding: 0 10px 40px; } }
 """
 _SCRIPT = """
 const narrow = window.matchMedia("(max-width: 600px)").matches;
@@ -71,9 +77,11 @@ def as_html(report: Report, title: str) -> str:
         raise EvalError("the HTML report needs plotly: pip install 'warmline[eval]'") from None
     charts = dict(_charts(report))
     body = [f"<h1>{escape(title)}</h1>", *(f"<p>{escape(line)}</p>" for line in summary(report))]
-    for name, (heading, _) in charts.items():
+    for name, (heading, chart) in charts.items():
         kind = "chart small" if name.startswith("confusion") else "chart"
-        place = f"<div class='{kind}' id='{name}' role='img' aria-label='{escape(heading)}'></div>"
+        lines = len(chart["data"]) if chart["layout"].get("showlegend") else 0
+        room = f" style='height:{HEIGHT + LEGEND_LINE * (lines - 3)}px'" if lines > 3 else ""
+        place = f"<div class='{kind}' id='{name}' role='img' aria-label='{escape(heading)}'{room}></div>"
         body.append(f"<h2>{escape(heading)}</h2>{place}")
     anchors = _anchors(report)
     body += [_table(one, anchors.get(one.title, {})) for one in tables(report)]
@@ -108,7 +116,9 @@ def as_html(report: Report, title: str) -> str:
 
 
 def _charts(report: Report) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
-    scored = [(run, judge) for run in report.runs for judge in run.judges if judge.scores]
+    every = [(run, judge) for run in report.runs for judge in run.judges if judge.scores]
+    # The heat map has each rater; in the other charts their mean speaks for them.
+    scored = [(run, judge) for run, judge in every if judge.mode != HUMAN or judge is run.people]
     several = len({judge.name for _, judge in scored}) > 1
     names = [_short_name(run, judge if several else None) for run, judge in scored]
     ids = report.rubrics.ids
@@ -117,8 +127,8 @@ def _charts(report: Report) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
         yield "radar", ("Rubrics at a glance", _radar(scored, names, ids, labels))
         yield "bars", ("Means with 95 % intervals", _bars(scored, names, (*ids, OVERALL), [*labels, "Overall"]))
         rubrics = [report.name(id) for id in (*ids, OVERALL)]
-        values = [[judge.by_rubric[id].value for _, judge in scored] for id in (*ids, OVERALL)]
-        columns = [name.replace(", ", "<br>") for name in names]
+        values = [[judge.by_rubric[id].value for _, judge in every] for id in (*ids, OVERALL)]
+        columns = [_short_name(run, judge if several else None).replace(", ", "<br>") for run, judge in every]
         yield "heat", ("Rubric by system and judge", _heat(values, columns, rubrics, 1, 10, ".1f"))
     if report.crisis:
         for number, s in enumerate(report.crisis.systems):
@@ -142,6 +152,13 @@ def _short_name(run: RunResult, judge: JudgeResult | None) -> str:
     return f"{system}, {judge.judge.partition('@')[0].rpartition('/')[2]} ({judge.mode})" if judge else system
 
 
+def _marks(scored: Sequence[tuple[RunResult, JudgeResult]]) -> list[tuple[str, int]]:
+    """For each, the colour of its system and the number of its judge."""
+    systems = list(dict.fromkeys(run.path for run, _ in scored))
+    judges = list(dict.fromkeys(judge.name for _, judge in scored))
+    return [(COLOURS[systems.index(run.path) % len(COLOURS)], judges.index(judge.name)) for run, judge in scored]
+
+
 def _radar(
     scored: Sequence[tuple[RunResult, JudgeResult]], names: list[str], ids: Sequence[str], labels: list[str]
 ) -> Any:
@@ -151,10 +168,10 @@ def _radar(
             "name": name,
             "r": [judge.by_rubric[id].value for id in (*ids, ids[0])],
             "theta": [*labels, labels[0]],
-            "line": {"color": COLOURS[i % len(COLOURS)]},
-            "marker": {"symbol": i},
+            "line": {"color": colour, "dash": DASHES[number % len(DASHES)]},
+            "marker": {"symbol": number},
         }
-        for i, ((_, judge), name) in enumerate(zip(scored, names, strict=True))
+        for (_, judge), name, (colour, number) in zip(scored, names, _marks(scored), strict=True)
     ]
     polar = {"radialaxis": {"range": [0, 10], "tickvals": [2, 4, 6, 8, 10]}}
     return {
@@ -167,7 +184,7 @@ def _bars(
     scored: Sequence[tuple[RunResult, JudgeResult]], names: list[str], ids: Sequence[str], labels: list[str]
 ) -> Any:
     data = []
-    for i, ((_, judge), name) in enumerate(zip(scored, names, strict=True)):
+    for (_, judge), name, (colour, number) in zip(scored, names, _marks(scored), strict=True):
         found = [judge.by_rubric[id] for id in ids]
         up, down = [e.high - e.value for e in found], [e.value - e.low for e in found]
         data.append(
@@ -177,7 +194,7 @@ def _bars(
                 "x": labels,
                 "y": [e.value for e in found],
                 "error_y": {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1},
-                "marker": {"color": COLOURS[i % len(COLOURS)]},
+                "marker": {"color": colour, "pattern": {"shape": PATTERNS[number % len(PATTERNS)], "size": 5}},
             }
         )
     y = {"range": [1, 10], "title": {"text": "score, 1 to 10"}}
@@ -212,7 +229,7 @@ def _ppv(report: Report) -> Any:
             "name": s.name,
             "x": [100 * p for p in grid],
             "y": [s.ppv_at(p) for p in grid],
-            "line": {"color": COLOURS[i % len(COLOURS)], "dash": ("solid", "dash", "dot", "dashdot")[i % 4]},
+            "line": {"color": COLOURS[i % len(COLOURS)], "dash": DASHES[i % len(DASHES)]},
         }
         for i, s in enumerate(report.crisis.systems)
     ]
@@ -280,10 +297,14 @@ def _table(one: Table, anchors: dict[str, str]) -> str:
         if target := anchors.get(str(row[0])):
             first = f"<a href='#{escape(target)}'>{first}</a>"
         cells = [first, *(escape(str(cell)) for cell in row[1:])]
-        marked = (f"<td{' class=long' if len(cell) > 70 else ''}>{cell}</td>" for cell in cells)
+        marked = (f"<td{_width(cell)}>{cell}</td>" for cell in cells)
         rows.append(f"<tr>{''.join(marked)}</tr>")
     body = f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     return f"<h2>{escape(one.title)}</h2>{note}{body}"
+
+
+def _width(cell: str) -> str:
+    return " class=long" if len(cell) > 70 else " class=figure" if cell[:1] in "+-0123456789" else ""
 
 
 def _markdown_table(text: str) -> str:

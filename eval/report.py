@@ -18,7 +18,18 @@ from .crisis import PREVALENCES, Counts, CrisisFigures
 from .dialogues import DialogueFigures
 from .imhi import ImhiFigures
 from .judges import judge_data, judge_tables, judges_told
-from .results import OVERALL, RubricDifference, RunComparison, RunResult, agreement, compare_all, without, worst
+from .results import (
+    HUMAN,
+    HUMAN_MEAN,
+    OVERALL,
+    RubricDifference,
+    RunComparison,
+    RunResult,
+    agreement,
+    compare_all,
+    without,
+    worst,
+)
 from .rubrics import Rubrics, shipped_rubrics
 from .simulated import LIMIT as SIMULATED_LIMIT
 from .simulated import METHOD as SIMULATED_METHOD
@@ -66,7 +77,8 @@ def summary(report: Report) -> list[str]:
         for judge in run.judges:
             overall = judge.by_rubric[OVERALL]
             if judge.human:
-                said.append(f"{judge.name} gives it {told(overall)} of 10, on {len(judge.scores)} answers.")
+                if judge is run.people:
+                    said.append(f"{judge.name} gives it {told(overall)} of 10, on {len(judge.scores)} answers.")
                 continue
             own = " It judges its own model here: read with care." if judge.self_judged else ""
             share = judge.unscored / judge.judgements
@@ -75,7 +87,11 @@ def summary(report: Report) -> list[str]:
             said.append(
                 f"{judge.name} {mean}; {judge.unscored} of {judge.judgements} judgements are unscored.{weak}{own}"
             )
+    several = {judge.name for run in report.runs for judge in run.judges if judge.mode == HUMAN_MEAN}
+    alone = {judge.name for run in report.runs for judge in run.judges if judge.mode == HUMAN} if several else set()
     for one in report.comparisons:
+        if one.judge in alone:  # the tables have each rater; here the mean speaks for them
+            continue
         row = next(r for r in one.rows if r.rubric == OVERALL)
         d = row.difference
         if d.n == 0:
@@ -533,7 +549,14 @@ def _other_tables(report: Report) -> Iterable[Table]:
             yield Table(WRONG_TALKS, ["conversation", "what"], rows, f"{first.name}.")
     if report.imhi:
         rows = [
-            [s.name, s.n, f"{s.weighted_f1:.3f}", s.unreadable, s.unexplained, told(s.similarity) if s.similarity else "-"]
+            [
+                s.name,
+                s.n,
+                f"{s.weighted_f1:.3f}",
+                s.unreadable,
+                s.unexplained,
+                told(s.similarity) if s.similarity else "-",
+            ]
             for s in report.imhi
         ]
         head = ["set", "posts", "weighted F1", "unreadable", "unexplained", "near to the reference (cosine)"]
