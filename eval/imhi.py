@@ -1,6 +1,6 @@
 """IMHI, the benchmark of MentaLLaMA (arXiv 2309.13567): the label in the first sentence, and weighted F1 by set.
 
-What cannot be read is wrong and is counted. It judges no explanation yet.
+What cannot be read is wrong and is counted. How good the explanations are is measured in ``explanations``.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from pathlib import Path
 
 import yaml
 
+from .explanations import SentenceEncoder, explanation
 from .lines import EvalError
 from .questions import Question
-from .statistics import weighted_f1
+from .statistics import Estimate, mean_interval, weighted_f1
 
 DATA = Path(__file__).parent / "data" / "imhi_labels.yaml"
 _FIRST = re.compile(r"(?i)\breasoning\s*:|[.!?](?:\s|$)|\n")
@@ -55,6 +56,8 @@ class ImhiSet:
     questions: tuple[Question, ...]
     truth: tuple[str, ...]
     """The label of each question."""
+    references: tuple[str, ...]
+    """The explanation that goes with it."""
     left_out: tuple[str, ...]
     """Rows whose own label could not be read."""
 
@@ -75,7 +78,7 @@ def read_set(path: Path, *, skip_bad: bool = False) -> ImhiSet:
         raise EvalError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise EvalError(f"{path}: not UTF-8") from None
-    questions, truth, wrong = [], [], []
+    questions, truth, references, wrong = [], [], [], []
     for number, (line, query, gold) in enumerate(rows, 1):
         label = read_label(path.stem, gold or "")
         if label is None or not (query or "").strip():
@@ -83,11 +86,12 @@ def read_set(path: Path, *, skip_bad: bool = False) -> ImhiSet:
             continue
         questions.append(Question(id=f"{path.stem}-{number}", topic=path.stem, text=query))
         truth.append(label)
+        references.append(explanation(gold))
     if wrong and not skip_bad:
         raise EvalError(f"{path}: {'; '.join(wrong[:10])}\n--skip-bad leaves these rows out and goes on.")
     if not questions:
         raise EvalError(f"{path}: not one usable row")
-    return ImhiSet(path.stem, tuple(questions), tuple(truth), tuple(wrong))
+    return ImhiSet(path.stem, tuple(questions), tuple(truth), tuple(references), tuple(wrong))
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,26 @@ class ImhiFigures:
     weighted_f1: float
     unreadable: int
     """Answers whose first sentence names no label, or several; each is wrong."""
+    unexplained: int
+    """Answers without an explanation."""
+    similarity: Estimate | None = None
+    """Cosine between explanation and reference, by ``encoder``; 0 without an explanation. ``None``: not measured."""
+    encoder: str = ""
 
 
-def figures(of: ImhiSet, answers: Mapping[str, str]) -> ImhiFigures:
+def figures(of: ImhiSet, answers: Mapping[str, str], encoder: SentenceEncoder | None = None) -> ImhiFigures:
     """Only questions that were answered are counted."""
-    there = [(q.id, label) for q, label in zip(of.questions, of.truth, strict=True) if q.id in answers]
-    said: Sequence[str | None] = [read_label(of.name, answers[id]) for id, _ in there]
+    rows = zip(of.questions, of.truth, of.references, strict=True)
+    there = [(answers[q.id], label, reference) for q, label, reference in rows if q.id in answers]
+    said: Sequence[str | None] = [read_label(of.name, text) for text, _, _ in there]
+    explained = [explanation(text) for text, _, _ in there]
+    near = encoder.similarities(explained, [reference for _, _, reference in there]) if encoder else None
     return ImhiFigures(
-        of.name, len(there), weighted_f1([label for _, label in there], said), sum(label is None for label in said)
+        of.name,
+        len(there),
+        weighted_f1([label for _, label, _ in there], said),
+        sum(label is None for label in said),
+        sum(not text for text in explained),
+        mean_interval(near) if near is not None else None,
+        encoder.name if encoder else "",
     )

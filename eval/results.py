@@ -115,6 +115,8 @@ def read_result(path: Path, rubrics: Rubrics | None = None) -> RunResult:
             case Answered():
                 answers[line.id] = line
             case Judged():
+                if line.scores is not None and set(line.scores) != set(rubrics.ids):
+                    raise EvalError(f"{path}: was judged by other rubrics; its own report lies beside it")
                 judged[line.judge, line.mode].append(line)
             case Probed():
                 probed[line.judge, line.mode].append(line)

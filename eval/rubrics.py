@@ -62,10 +62,10 @@ class JudgeWords(Frozen):
     version: int = Field(ge=1)
     system: str
     user: str
-    pair: str
-    """Two answers in one call."""
+    pair: str = ""
+    """Two answers in one call; empty where that is not asked."""
     again: str
-    again_paper: str
+    again_paper: str = ""
 
 
 def read_rubrics(path: Path) -> Rubrics:

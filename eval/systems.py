@@ -140,10 +140,10 @@ async def agent_system(settings: Settings, *, filtered: bool = True) -> AsyncIte
 
 
 class EndpointSystem:
-    """A model with our prompt and no guards."""
+    """A model with our prompt and no guards; ``bare`` without the prompt too, where a bench brings its own."""
 
-    def __init__(self, client: Client, *, temperature: float = 0.0) -> None:
-        self._client, self._temperature = client, temperature
+    def __init__(self, client: Client, *, temperature: float = 0.0, bare: bool = False) -> None:
+        self._client, self._temperature, self._bare = client, temperature, bare
         self.name = self.model = client.endpoint.name
 
     async def answer(self, question: Question) -> Reply:
@@ -152,21 +152,25 @@ class EndpointSystem:
 
     async def open(self, country: str = "") -> EndpointTalk:
         """A conversation of its own; the country is nothing to a bare model."""
-        return EndpointTalk(self._client, self._temperature)
+        return EndpointTalk(self._client, self._temperature, self._bare)
 
 
 class EndpointTalk:
     """One conversation with a model, which is sent all of it each time."""
 
-    def __init__(self, client: Client, temperature: float) -> None:
-        self._client, self._temperature = client, temperature
+    def __init__(self, client: Client, temperature: float, bare: bool) -> None:
+        self._client, self._temperature, self._bare = client, temperature, bare
         self._said: list[Utterance] = []
 
     async def say(self, text: str) -> Reply:
         """What the model says to it."""
         from ..agent.prompt import to_chat
 
-        messages = [{"role": m["role"], "content": m["content"]} for m in to_chat(self._said, text)]
+        messages = [
+            {"role": m["role"], "content": m["content"]}
+            for m in to_chat(self._said, text)
+            if not (self._bare and m["role"] == "system")
+        ]
         start = perf_counter()
         said: Said = await self._client.ask(messages, temperature=self._temperature, max_tokens=MAX_TOKENS)
         self._said += [Utterance(role="user", text=text), Utterance(role="assistant", text=said.text)]

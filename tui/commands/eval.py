@@ -35,7 +35,7 @@ BENCHES = {
     "questions": "your own questions; --file JSONL with id and text",
     "crisis": "labelled messages; --file JSONL with text, level, categories; --system",
     "dialogues": "conversations labelled turn by turn; --file JSONL with turns",
-    "imhi": "the test sets of MentaLLaMA; --file one CSV; --model",
+    "imhi": "the test sets of MentaLLaMA; --file one CSV; --model; --encoder",
 }
 File = Annotated[Path | None, typer.Option("--file", help="The bench's file, where it does not ship.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave wrong lines out, count them, and go on.")]
@@ -107,6 +107,10 @@ def run(
     crisis_filter: Annotated[
         bool, typer.Option("--filter/--no-filter", help="For the agent: with its crisis filter or without.")
     ] = True,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(help="For imhi: folder of a sentence encoder, such as `warmline guards backbone` leaves."),
+    ] = None,
     repeats: Annotated[int, typer.Option(min=1, max=20, help="Judgements of each answer by each judge.")] = 1,
     probe: Annotated[
         bool, typer.Option("--probe", help="Also measure what length and order do to each judge; up to 3 calls more.")
@@ -143,6 +147,8 @@ def run(
         raise typer.Exit(_dialogues(file, folder, settings))
     if mode not in ("structured", "paper") or (mode == "paper") != (judge_prompt is not None):
         raise EvalError("--mode is structured, or paper with --judge-prompt FILE")
+    if bench == "imhi" and (probe or mode == "paper"):
+        raise EvalError("imhi has a judge's prompt of its own; leave out --probe and --mode")
     made = _questions(
         bench,
         model,
@@ -151,6 +157,7 @@ def run(
         folder,
         settings,
         judge_prompt,
+        encoder=encoder,
         filtered=crisis_filter,
         repeats=repeats,
         probe_on=probe_on if probe else 0,
@@ -170,6 +177,7 @@ async def _questions(
     settings: Settings,
     judge_prompt: Path | None,
     *,
+    encoder: Path | None,
     filtered: bool,
     repeats: int,
     probe_on: int,
@@ -180,6 +188,7 @@ async def _questions(
     from ...eval import imhi
     from ...eval.calibration import read_calibrations
     from ...eval.endpoint import Client, Endpoint
+    from ...eval.explanations import SentenceEncoder, explanation_mode
     from ...eval.journal import Journal
     from ...eval.judging import paper, structured
     from ...eval.probe import chosen
@@ -193,7 +202,7 @@ async def _questions(
     the_mode: Mode = paper(judge_prompt) if judge_prompt else structured()
     labelled = None
     if bench == "imhi" and file:
-        labelled = imhi.read_set(file, skip_bad=skip_bad)
+        labelled, the_mode = imhi.read_set(file, skip_bad=skip_bad), explanation_mode()
         questions = Bench(f"imhi {labelled.name}", labelled.questions, checksum(file), labelled.left_out)
     else:
         questions = read_questions(file, name=bench, skip_bad=skip_bad)
@@ -201,7 +210,7 @@ async def _questions(
     if limit:
         questions = Bench(questions.name, questions.questions[:limit], questions.checksum, questions.left_out)
     async with AsyncExitStack() as stack:
-        tested = await _system(stack, model, settings, filtered, concurrency, skip_bad, questions)
+        tested = await _system(stack, model, settings, filtered, concurrency, skip_bad, questions, bare=bool(labelled))
         clients = [
             await stack.enter_async_context(Client(Endpoint.parse(name, JUDGE_KEY), connections=concurrency))
             for name in dict.fromkeys(judges)
@@ -215,11 +224,12 @@ async def _questions(
             some = chosen(questions.questions, probe_on)
             probed = await probe(some, clients, the_mode, journal, concurrency=concurrency, tell=bar.tell)
             progress.failed += probed.failed
-    result = read_result(folder)
+    result = read_result(folder, the_mode.rubrics)
     found = Report(runs=(result,), calibrations=read_calibrations(folder))
     if labelled:
         answers = {id: answer.text for id, answer in result.answers.items()}
-        found = Report(runs=(result,) if judges else (), imhi=(imhi.figures(labelled, answers),))
+        measured = imhi.figures(labelled, answers, SentenceEncoder(encoder) if encoder else None)
+        found = Report(runs=(result,) if judges else (), imhi=(measured,), rubrics=the_mode.rubrics)
     elif not judges:
         typer.echo("No --judge: the answers were gathered and not rated.")
     return finish(found, folder, f"{questions.name}: {tested.name}", progress)
@@ -233,6 +243,8 @@ async def _system(
     concurrency: int,
     skip_bad: bool,
     bench: Bench,
+    *,
+    bare: bool,
 ) -> System:
     from ...eval.endpoint import Client, Endpoint
     from ...eval.lines import EvalError
@@ -248,7 +260,7 @@ async def _system(
             raise EvalError(f"{model}: no answer to {len(missing)} of the questions, such as {missing[0]}")
         return AnswersSystem(answers, Path(model).stem)
     client = Client(Endpoint.parse(model, MODEL_KEY), connections=concurrency)
-    return EndpointSystem(await stack.enter_async_context(client))
+    return EndpointSystem(await stack.enter_async_context(client), bare=bare)
 
 
 async def _crisis(
