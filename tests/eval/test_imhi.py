@@ -132,6 +132,7 @@ def test_an_encoder_that_is_not_there_is_told_with_how_to_get_it(tmp_path: Path)
         SentenceEncoder(tmp_path)
 
 
+@pytest.mark.timeout(300)  # torch and transformers are loaded
 def test_a_real_encoder_finds_what_means_the_same_nearer(tmp_path: Path) -> None:
     """A tiny network with random weights: what is checked is the reading, the pooling and the padding."""
     transformers, tokenizers = pytest.importorskip("transformers"), pytest.importorskip("tokenizers")
