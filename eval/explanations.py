@@ -1,6 +1,6 @@
 """How good the explanation of a label is: rated by a judge, and by how near it is to the reference in meaning.
 
-Neither is the truth: a judge is a language model; GPT-3.5 wrote the references of IMHI, and samples of them were checked.
+Neither is the truth: a judge is a language model, and GPT-3.5 wrote the references of IMHI (samples were checked).
 """
 
 from __future__ import annotations

@@ -134,8 +134,8 @@ def method(report: Report) -> list[str]:
     if report.runs:
         said += [
             "A judge sees one question and one answer, fenced, and gives a short reason and a score from 1 to 10 for "
-            f"each of {len(report.rubrics.ids)} rubrics. Overall is their mean. The seven for answers to people are those "
-            "of MentalChat16K (arXiv 2503.13509).",
+            f"each of {len(report.rubrics.ids)} rubrics. Overall is their mean. The seven for answers to people are "
+            "those of MentalChat16K (arXiv 2503.13509).",
             "A judgement that cannot be read after one retry is unscored: it is counted and is in no mean.",
             "Intervals are 95 % percentile bootstrap intervals over questions (10,000 resamples, seeded). Runs are "
             "compared question by question (paired bootstrap), corrected after Holm: the overall score for the pairs "
@@ -172,10 +172,10 @@ def method(report: Report) -> list[str]:
         )
     if report.imhi:
         said.append(
-            "The label is what the first sentence names. F1 is weighted by how often a label is true; an answer without "
-            "a readable label is wrong. An explanation is what stands behind the label: judged by consistency, "
-            "reliability and professionality where a judge was named, and measured by the cosine between its mean-pooled "
-            "embedding and that of the reference where an encoder was; no explanation counts as 0."
+            "The label is what the first sentence names. F1 is weighted by how often a label is true; an answer "
+            "without a readable label is wrong. An explanation is what stands behind the label: judged by consistency, "
+            "reliability and professionality where a judge was named, and measured by the cosine between its "
+            "mean-pooled embedding and that of the reference where an encoder was; no explanation counts as 0."
         )
     if report.simulations:
         said.append(SIMULATED_METHOD)
@@ -202,8 +202,8 @@ def limits(report: Report) -> list[str]:
         said.append(SIMULATED_LIMIT)
     if report.imhi:
         said.append(
-            "The explanations of IMHI were written by GPT-3.5 and checked in samples; nearness to them is no proof of a "
-            "good reason, and a cosine does not see a small word such as not."
+            "The explanations of IMHI were written by GPT-3.5 and checked in samples; nearness to them is no proof of "
+            "a good reason, and a cosine does not see a small word such as not."
         )
     return said
 
