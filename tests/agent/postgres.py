@@ -95,7 +95,8 @@ def postgres() -> Iterator[Postgres]:
     tools = _tools()
     assert tools
     user = USER if os.geteuid() == 0 else None
-    with tempfile.TemporaryDirectory(prefix="warmline-pg-", dir="/tmp") as name:  # socket paths must be short
+    # Socket paths must be short. A backend that was killed may still be writing while we tidy up.
+    with tempfile.TemporaryDirectory(prefix="warmline-pg-", dir="/tmp", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         if user:
             shutil.chown(folder, user)

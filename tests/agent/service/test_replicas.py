@@ -20,6 +20,8 @@ from tests.agent.postgres import Postgres
 from tests.agent.service.replicas import Nursery, Replica, nursery
 from warmline.agent.store import Scope, Store
 
+pytestmark = pytest.mark.timeout(600)  # whole processes begin and end here, on machines that may be busy
+
 ORDINARY = "I've been so anxious about work that I can't sleep"
 CRISIS = "i don't want to be here anymore, i have the pills next to me"
 REPLY = "That sounds heavy. You are not alone in it."
