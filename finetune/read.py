@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .conversations import exported, reviewed_pairs
+from .conversations import chat, chat_pairs, exported, reviewed_pairs
 from .pairs import DataError, Pair
 
 Row = tuple[int, Mapping[str, Any]]
@@ -40,7 +40,8 @@ def read_pairs(path: Path, columns: Columns | None = None, *, name: str = "") ->
     """The pairs of a file whose name ends in .jsonl, .json, .csv, .tsv or .parquet.
 
     Known without naming columns: MentalChat16K's and Alpaca's (instruction, input, output), CounselChat's, IMHI's
-    (query, gpt-3.5-turbo), other common names, and our own exports, where a human reviewer's replies are the answers.
+    (query, gpt-3.5-turbo), other common names, chats in OpenAI's form (messages),
+    and our own exports, where a human reviewer's replies are the answers.
 
     An ``instruction`` that most rows share is a system prompt (as on the hub) and left out; the question is then in
     ``input``.
@@ -51,6 +52,8 @@ def read_pairs(path: Path, columns: Columns | None = None, *, name: str = "") ->
     rows = list(_rows(path))
     if any(exported(row) for _, row in rows):
         return reviewed_pairs(path, name or path.stem, rows)
+    if rows and all(chat(row) for _, row in rows):
+        return chat_pairs(path, name or path.stem, rows)
     return pairs_of_rows(path, name or path.stem, rows, columns)
 
 

@@ -78,5 +78,35 @@ def test_no_encoder_takes_back_what_it_cannot_read(text: str) -> None:
     assert told.screen(text).crisis
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I've been struggling with self-harm for some time now, and I really want to break free from this pattern.",
+        "I've been experiencing domestic violence in my relationship, both physical and emotional.",
+        "I've recently realized that I have developed a substance abuse problem.",
+        "I've been battling an eating disorder for years, and it's taking a toll on my health.",
+        "Lately I have been having suicidal thoughts and I do not know whom to tell.",
+    ],
+)
+def test_no_encoder_takes_back_a_crisis_called_by_its_clinical_name(text: str) -> None:
+    """Found in MentalChat16K: a composed sentence sounds calm, and 39 of them were taken back."""
+    told = CrisisFilter(encoder=_Says(0.05), thresholds=Thresholds(overrule=0.15))
+    assert told.screen(text).crisis
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It has been eight years since I recovered from bulimia.",
+        "I work with survivors of domestic violence and I have begun to feel numb.",
+        "How do I assess a client for suicidal ideation?",
+        "I've been struggling with my addiction to chocolate and reality shows.",
+    ],
+)
+def test_the_same_names_told_from_safety_are_no_alarm(text: str) -> None:
+    told = CrisisFilter(encoder=_Says(0.05), thresholds=Thresholds(overrule=0.15))
+    assert not told.screen(text).crisis
+
+
 def test_without_a_threshold_for_it_nothing_is_taken_back() -> None:
     assert CrisisFilter(encoder=_Says(0.0)).screen("i want to die").level is RiskLevel.ELEVATED
