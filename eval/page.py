@@ -234,7 +234,7 @@ def _ppv(report: Report) -> Any:
         for i, s in enumerate(report.crisis.systems)
     ]
     ticks = [100 * p for p in PREVALENCES]
-    x = {"type": "log", "title": {"text": "share of crises among the messages, %"}, "tickvals": ticks}
+    x = {"type": "log", "title": {"text": "share of crises among the messages, %"}, "tickvals": ticks, "range": [-1, 1.32]}
     y = {"range": [0, 1], "title": {"text": "share of right alarms"}}
     return {"data": data, "layout": {"xaxis": x, "yaxis": y, "showlegend": True}}
 

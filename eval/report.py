@@ -115,6 +115,11 @@ def summary(report: Report) -> list[str]:
                 f"{system.name} found {b.hits} of {b.hits + b.misses} crises (sensitivity {told(b.sensitivity, 3)}) "
                 f"and left {b.calm} of {b.calm + b.alarms} other messages alone (specificity {told(b.specificity, 3)})."
             )
+            if system.reliability:
+                said.append(
+                    f"Read as probabilities, the scores of {system.name} are off by "
+                    f"{told(system.reliability.ece, 3)} on average (expected calibration error)."
+                )
     if report.dialogues:
         first = report.dialogues[0]
         said.append(
