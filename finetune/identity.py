@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import regex
 
 from ..guards.contacts import find_contacts
@@ -11,7 +13,7 @@ _NAME = regex.compile(
 )
 _TITLED = regex.compile(r"\b(?:Dr|Mr|Mrs|Ms|Miss|Prof)\.? [A-Z][\p{L}'-]{2,30}")
 _PLACE = regex.compile(r"\b\d{1,5} (?:[A-Z][\p{L}]+ ){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Drive|Boulevard)\b")
-_BORN = regex.compile(r"(?i)\b(?:born on|date of birth|d\.?o\.?b\.?)\b.{0,20}\d")
+_BORN = re.compile(r"(?i)\b(?:born on|date of birth|d\.?o\.?b\.?)\b.{0,20}\d")
 
 
 def identity_hints(text: str) -> set[str]:

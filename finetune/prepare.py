@@ -11,7 +11,7 @@ import json
 import os
 import random
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -230,16 +230,18 @@ def normal(text: str) -> str:
 
 
 def _without_copies(pairs: Iterable[Pair], dropped: list[Dropped]):
-    first: dict[tuple[str, str], str] = {}
+    seen: dict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:
         if not pair.question.strip() or not pair.answer.strip():
             empty = "question" if not pair.question.strip() else "answer"
             dropped.append(Dropped(pair.id, pair.source, Reason.EMPTY, empty))
             continue
-        key = (normal(pair.question), normal(pair.answer))
-        if (earlier := first.setdefault(key, pair.id)) != pair.id:
+        same_question = seen[normal(pair.question)]
+        answer = normal(pair.answer) if same_question else ""
+        if earlier := next((one.id for one in same_question if normal(one.answer) == answer), None):
             dropped.append(Dropped(pair.id, pair.source, Reason.DUPLICATE, earlier))
             continue
+        same_question.append(pair)
         yield pair
 
 

@@ -14,8 +14,13 @@ GOOD = "That sounds lonely, and it makes sense that you miss them. What would yo
 NOTHING = "I moved to a new town in spring and I still eat lunch alone every day."
 
 
+def ask(n: int) -> str:
+    """Questions that have little wording in common."""
+    return f"In town {n} I know {n} people, eat lunch {n} times alone, get {n} letters and walk {n} miles."
+
+
 def pair(n: int, question: str | None = None, answer: str = GOOD, **more: object) -> Pair:
-    asked = f"{NOTHING} That was {n} weeks ago." if question is None else question
+    asked = ask(n) if question is None else question
     return Pair.model_validate({"id": f"row-{n}", "source": "rows", "question": asked, "answer": answer} | more)
 
 
@@ -98,7 +103,7 @@ def test_turns_before_the_question_stand_before_it() -> None:
 
 def test_all_answers_to_a_question_are_on_the_same_side() -> None:
     other = "It must be hard to sit there alone. Is there one person at work who seems kind to you?"
-    seen = prepare([pair(2 * n + k, f"{NOTHING} {n}", (GOOD, other)[k]) for n in range(20) for k in (0, 1)], Options())
+    seen = prepare([pair(2 * n + k, ask(n), (GOOD, other)[k]) for n in range(20) for k in (0, 1)], Options())
     train, held = ({row.messages[1]["content"] for row in side} for side in (seen.train, seen.validation))
     assert train.isdisjoint(held)
     assert len(seen.train) + len(seen.validation) == 40
