@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 export OTEL_SDK_DISABLED := true
 
 .DEFAULT_GOAL := help
-.PHONY: help env model chat test lint typecheck bench soak fuzz fuzz-api test-guardrails vllm-cpu test-vllm docs constraints clean
+.PHONY: help env model chat test lint typecheck bench soak fuzz fuzz-api check-deploy test-guardrails vllm-cpu test-vllm docs constraints clean
 
 help:  ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,12 @@ fuzz-api: $(STAMP)  ## hold the running service against its OpenAPI document for
 	test -x build/fuzz-api/bin/python || $(PYTHON) -m venv build/fuzz-api
 	build/fuzz-api/bin/python -m pip install -qq --disable-pip-version-check "schemathesis>=4.32,<5" -e ".[server]"
 	OMP_NUM_THREADS=1 build/fuzz-api/bin/python tests/fuzz/api.py --seconds $(or $(SECONDS),180)
+
+check-deploy: $(STAMP)  ## hold the manifests of deploy/ against their schemas (in an environment of its own: 100 MB of them)
+	test -x build/deploy/bin/python || $(PYTHON) -m venv build/deploy
+	build/deploy/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[server,dev]"
+	build/deploy/bin/python -m pip install -qq --disable-pip-version-check "kubernetes-validate>=1.36,<2" "compose-spec>=0.2,<0.3"
+	build/deploy/bin/python -m pytest tests/test_deploy.py
 
 test-guardrails: $(STAMP)  ## test the guardrails-ai validators (in an environment of its own: it brings 100 packages)
 	test -x build/guardrails/bin/python || $(PYTHON) -m venv build/guardrails

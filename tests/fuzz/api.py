@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from warmline.eval.load import service, stub
@@ -36,9 +37,11 @@ def main(seconds: int, examples: int) -> int:
             "--url", url, "--header", f"Authorization: Bearer {running.target.key}",
             "--exclude-path", "/v1/sessions/{session_id}/events",
             "--checks", ",".join(CHECKS), "--continue-on-failure", "--request-timeout", "30",
-            "--max-examples", str(examples), "--max-time", str(seconds), "--phases", "examples,coverage,fuzzing,stateful",
+            "--max-examples", str(examples), "--max-time", str(seconds),
+            "--phases", "examples,coverage,fuzzing,stateful",
         ]  # fmt: skip
-        return subprocess.run(command, check=False).returncode
+        with tempfile.TemporaryDirectory() as folder:  # it keeps what it found beside itself
+            return subprocess.run(command, check=False, cwd=folder).returncode
 
 
 if __name__ == "__main__":

@@ -113,6 +113,16 @@ def rotate_key() -> None:
 
 
 @app.command()
+def migrate() -> None:
+    """Bring the store's tables up to this version, as every start does; for a job that runs before the replicas start.
+
+    Example: warmline data migrate
+    """
+    with _store():
+        typer.echo("the store's tables are those of this version")
+
+
+@app.command()
 def path() -> None:
     """Print where conversations are kept.
 
