@@ -62,6 +62,7 @@ def rows(*, with_model: bool = True, vllm: str | None = None) -> Iterator[Row]:
     yield from asyncio.run(_turns())
     yield _memory()
     yield _training_data()
+    yield from _judgements()
     if with_model:
         yield from asyncio.run(_first_sentence())
 
@@ -249,6 +250,17 @@ def _training_data() -> Row:
             screen=lambda pairs: [Screened(level="none", answer=pair.answer) for pair in pairs],
         )
     return Row("16,000 rows of training data without the guards, CPU", f"{process_time() - start:.1f} s", "< 10 s")
+
+
+def _judgements() -> Iterator[Row]:
+    """Judged answers with a judge that answers at once; the memory is that of the whole process."""
+    from .judging_speed import measure
+
+    few, many = measure(200, 2000)
+    yield Row("200 judgements beside a judge that answers at once, wall", f"{few.seconds:.1f} s", "< 5 s")
+    yield Row("  of that CPU, each", f"{1000 * few.cpu_seconds / few.answers:.1f} ms")
+    yield Row("peak memory, 2,000 judgements to 200", f"{many.peak_mb:.0f} to {few.peak_mb:.0f} MB", "flat")
+    yield Row("  ratio", f"{many.peak_mb / few.peak_mb:.2f} x", "flat")
 
 
 async def _first_sentence() -> list[Row]:
