@@ -147,10 +147,10 @@ class TestApi:
                     page = client.get("/chat").status_code
             finally:
                 service.send_signal(signal.SIGTERM)
-            service.stderr.read()
-        # (a busy machine must not make this a test of the time limit of the guards)
+            rest = service.stderr.read()
         assert (answer["route"], "988" in str(answer["card"]), page) == ("crisis", True, 200)
-        assert service.returncode == 0
+        assert "Finished server process" in rest
+        assert service.returncode in (0, -signal.SIGTERM)  # uvicorn dies by the signal, once everything is closed
 
     def test_a_port_out_of_range_is_refused(self, warmline: Run) -> None:
         assert warmline("api", "--port", "70000")[0] == 2
