@@ -1,7 +1,7 @@
 """Whole conversations as a source: our own exports, and chats in the form that the OpenAI API fine-tunes on.
 
-Of our own exports (``warmline data export``) only what a human reviewer wrote is an answer to learn from; what the agent
-said stands before it. Who consented to be learnt from is for the exporter to know.
+Of our own exports (``warmline data export``) only what a human reviewer wrote is an answer to learn from; what the
+agent said stands before it. Who consented to be learnt from is for the exporter to know.
 """
 
 from __future__ import annotations

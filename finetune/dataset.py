@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..agent.prompt import ChatMessage, support_prompt
+from .pairs import DataError
 
 FILES = ("train.jsonl", "validation.jsonl")
-
-
-class DataError(ValueError):
-    """The data cannot be trained on. The message names the file and line, and what to do."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from ..agent.model.adapter import CARD, AdapterCard, check_adapter, read_card
 from ..agent.model.checkpoint import folder as cached
 from ..agent.prompt import support_prompt
-from .dataset import Conversation, DataError, Dataset, load_dataset
+from .dataset import Conversation, Dataset, load_dataset
 from .machine import (
     Device,
     MachineError,
@@ -33,6 +33,7 @@ from .machine import (
     needed_bytes,
     size_of,
 )
+from .pairs import DataError
 from .recipe import Recipe
 
 if TYPE_CHECKING:

@@ -72,7 +72,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     folder = tmp_path_factory.mktemp("bases") / "tiny-base"
     shape = LlamaConfig(
-        vocab_size=len(fast), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+        vocab_size=len(fast), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
         max_position_embeddings=1024, bos_token_id=0, eos_token_id=1, pad_token_id=1,
     )  # fmt: skip
     LlamaForCausalLM(shape).to(torch.bfloat16).save_pretrained(folder)

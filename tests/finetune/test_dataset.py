@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from warmline.finetune.dataset import DataError, load_dataset
+from warmline.finetune.dataset import load_dataset
+from warmline.finetune.pairs import DataError
 
 
 def test_it_reads_what_was_made(dataset: Path) -> None:

@@ -1,4 +1,4 @@
-"""Training runs for real on a tiny base: it learns, goes on after a kill with the same data, and refuses what is wrong."""
+"""Training runs for real on a tiny base: it learns, goes on after a kill as if nothing had been, refuses what is wrong."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import pytest
 pytest.importorskip("trl", reason="the extra `finetune` is not installed")
 
 from warmline.agent.model.adapter import AdapterError, check_adapter, read_card
-from warmline.finetune.dataset import DataError
 from warmline.finetune.evaluate import compare
 from warmline.finetune.export import ExportError, export
 from warmline.finetune.machine import MachineError
 from warmline.finetune.merge import merge
 from warmline.finetune.metrics import read_metrics
+from warmline.finetune.pairs import DataError
 from warmline.finetune.push import push
 from warmline.finetune.recipe import Recipe
 from warmline.finetune.train import TrainingError, train
