@@ -61,7 +61,7 @@ def create_app(settings: Settings | None = None, **parts: Any) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         await asyncio.to_thread(lambda: agent.store)  # a store that cannot be used is told at the start
         warming = asyncio.create_task(_warm_up(agent))
-        behind = [asyncio.create_task(shared.turns.settling())]
+        behind = [asyncio.create_task(work()) for work in (shared.turns.settling, shared.turns.renewing)]
         if days := settings.store.retain_days:
             behind.append(asyncio.create_task(Retention(lambda: agent.store, days).run()))
         try:

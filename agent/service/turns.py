@@ -11,6 +11,7 @@ import hashlib
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from ...guards.clean import clean
@@ -31,6 +32,9 @@ Source = Callable[[], AsyncGenerator[Event]]
 """Begins a turn: ``Session.send`` or ``Session.recover``, or a turn of a conversation that is not stored."""
 
 
+LEASE = timedelta(seconds=60)
+"""How long a replica may be silent before one on another machine takes its turns over."""
+RENEW_S = 15.0
 SETTLE_S = 3.0
 """Seconds between two tries to write what could not be stored when it was shown."""
 
@@ -51,6 +55,8 @@ class RunningTurn:
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._left = self._calm = False
         self._begun = asyncio.get_running_loop().create_future()
+        self.silent = True
+        """True while nothing was said; once it has begun and this is still so, there was nothing to answer."""
         self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
@@ -60,6 +66,7 @@ class RunningTurn:
                 async with aclosing(self._source()) as events:
                     async for event in events:
                         last = event
+                        self.silent = False
                         self._begins()
                         measured.see(event)
                         stop = self._left and self._calm
@@ -162,6 +169,7 @@ class Turns:
             return await self._again(session_id, repeated.turn_id, text)
 
     async def _again(self, session_id: str, turn_id: str, text: str) -> Turn:
+        await self.settle()  # its reply may be waiting here
         store = self._agent.store
         turn, verdict = await asyncio.to_thread(lambda: (store.turn(turn_id), store.verdict(turn_id)))
         said = clean(text)
@@ -170,7 +178,10 @@ class Turns:
         if turn.user_text != said and not turn.user_text.endswith(f"\n\n{said}"):
             raise reused_key()
         if turn.status is TurnStatus.PENDING:  # whoever answered it is gone, or `_begin` says that they are not
-            return await self.recover(session_id)
+            recovered = await self.recover(session_id)
+            if recovered.silent:
+                raise busy()
+            return recovered
         events: list[Event] = []
         card = CrisisCard.model_validate(turn.card) if turn.card else None
         if verdict:
@@ -247,6 +258,17 @@ class Turns:
     def forget(self, session_id: str) -> None:
         """Let go of what is remembered of a conversation that was deleted."""
         self._unsettled.pop(session_id, None)
+
+    async def renewing(self) -> None:
+        """Say every few seconds that this replica is at work, so that others wait for it and no longer. Never ends by
+        itself."""
+        self._agent.store.lease = LEASE
+        while True:
+            await asyncio.sleep(RENEW_S)
+            try:
+                await asyncio.to_thread(self._agent.store.renew)
+            except StoreError as error:
+                log.error("turns could not be renewed: %s", error)
 
     async def settling(self) -> None:
         """Write what could not be stored, as soon as the store answers again: the conversation is free then for every

@@ -31,6 +31,7 @@ _WAIT_S = 10.0
 """How long to wait for another process that writes. A turn writes for milliseconds."""
 _PATIENCE = {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 15_000}
 """For a server that is away without saying so: libpq's own patience is minutes."""
+_IDLE = "idle_in_transaction_session_timeout"
 _LOOKS, _BETWEEN_LOOKS_S = 20, 0.05
 """How often, and how many seconds apart, a journal without its file is looked at before it counts as left over."""
 _QUICK_CHECK_BYTES = 32 * 2**20
@@ -58,6 +59,8 @@ class Database:
         self._sqlite = self._url.get_backend_name() == "sqlite"
         self._path = _file(self._url)
         self._inode: int | None = None
+        self._since: float | None = None
+        self._ahead: float | None = None
         # One writer at a time in this process: SQLite would make them poll for the file lock instead.
         self._writers = threading.RLock() if self._sqlite else nullcontext()
         # All threads share the one connection that an in-memory database lives in.
@@ -73,6 +76,24 @@ class Database:
             raise
         if self._path:
             self._inode = self._path.stat().st_ino
+        self.read_clock()
+
+    @property
+    def now(self) -> float | None:
+        """Seconds since 1970 by the server's clock, which all who share it agree on; None without a server."""
+        return None if self._ahead is None else time.monotonic() + self._ahead
+
+    @property
+    def in_touch_for(self) -> float:
+        """For how many seconds the database has answered without fail."""
+        return 0.0 if self._since is None else time.monotonic() - self._since
+
+    def read_clock(self) -> None:
+        """Set our idea of the server's clock."""
+        if not self._sqlite:
+            with self.reading() as connection:
+                server = connection.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one()
+                self._ahead = float(server) - time.monotonic()
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
@@ -135,9 +156,11 @@ class Database:
     def _limit(self, connection: Any, _record: object) -> None:
         """A statement that hangs gives up, instead of holding a person's turn and a connection for ever."""
         longest = int(self._server.statement_s * 1000)
+        # Between two statements a busy machine may need a while; a process that stands still must not keep its locks.
+        limits = {"statement_timeout": longest, "lock_timeout": longest, _IDLE: 4 * longest}
         connection.autocommit = True
-        for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
-            connection.execute(f"SET {name} = {longest}")
+        for name, milliseconds in limits.items():
+            connection.execute(f"SET {name} = {milliseconds}")
         connection.autocommit = False
 
     def _migrate(self) -> None:
@@ -151,8 +174,8 @@ class Database:
                 return
         with self.writing() as connection:
             if not self._sqlite:
-                connection.execute(text("SET LOCAL statement_timeout = 0"))  # a migration takes what it takes
-                connection.execute(text("SET LOCAL lock_timeout = 0"))
+                for name in ("statement_timeout", "lock_timeout", _IDLE):  # a migration takes what it takes
+                    connection.execute(text(f"SET LOCAL {name} = 0"))
                 connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
             # Read again: while this process waited for the lock, another may have migrated.
             if self._revision(connection) != migrations.HEAD:
@@ -191,7 +214,10 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, sqlite3.Error) as error:
+            self._since = None
             raise explain(error, self.where) from None
+        if self._since is None:
+            self._since = time.monotonic()
 
     def _still_there(self) -> None:
         """A file that was moved away while open would take every further message with it."""

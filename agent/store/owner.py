@@ -23,9 +23,11 @@ class Owner:
     started: str
     """Start time of the process, so that a reused pid is not taken for it."""
     at: float = 0.0
-    """When it took the turn, in seconds since 1970 by its own clock."""
+    """When it took the turn or renewed it, in seconds since 1970 by the database server's clock, if there is one."""
     uptime: float = 0.0
     """The same in seconds since the machine started, which no change of the clock moves."""
+    lease: float = 0.0
+    """For how many seconds it may be silent about the turn; 0 when it never renews it."""
 
     @classmethod
     def current(cls) -> Owner:
@@ -46,22 +48,23 @@ class Owner:
 
     def same(self, here: Owner) -> bool:
         """True when it is the process that asks."""
-        return replace(self, at=0.0, uptime=0.0) == replace(here, at=0.0, uptime=0.0)
+        return replace(self, at=here.at, uptime=here.uptime, lease=here.lease) == here
 
     def age(self, here: Owner) -> float:
-        """Seconds since it took the turn, seen from ``here``. On one machine a clock that jumps changes nothing."""
+        """Seconds since it took or renewed the turn. On one machine a clock that jumps changes nothing."""
         if self.boot and self.boot == here.boot and self.uptime:
             return here.uptime - self.uptime
         return here.at - self.at
 
+    def visible(self, here: Owner) -> bool:
+        """True when ``here`` can look whether this process runs."""
+        place = (self.host, self.boot, self.namespace)
+        return place == (here.host, here.boot, here.namespace) and os.name == "posix"
+
     def dead(self, here: Owner) -> bool:
         """True only when it is certain, seen from ``here``, that this process is gone."""
-        if self.host != here.host:
-            return False
-        if self.boot != here.boot:
-            return bool(self.boot and here.boot)
-        if self.namespace != here.namespace or os.name != "posix":
-            return False
+        if not self.visible(here):
+            return self.host == here.host and self.boot != here.boot and bool(self.boot and here.boot)
         return not _runs(self.pid) or (bool(self.started) and _started(self.pid) != self.started)
 
 

@@ -57,6 +57,7 @@ TOUCH_SESSION = (
 )
 LOCK_TURN = select(Turn.status, Turn.owner).where(Turn.id == bindparam("turn_id")).with_for_update()
 ADOPT_TURN = update(TURNS_TABLE).where(TURNS_TABLE.c.id == bindparam("turn")).values(owner=bindparam("owner"))
+RENEW_TURN = ADOPT_TURN.where(TURNS_TABLE.c.status == TurnStatus.PENDING.value)
 # The guard against a second reply: whoever comes later finds no pending row.
 SETTLE_TURN = (
     update(TURNS_TABLE)

@@ -93,6 +93,9 @@ class Store:
         self._new_id = new_id
         self._owner = owner  # asked each time: after a fork the process is another one
         self._abandoned_after = abandoned_after
+        self.lease = timedelta(0)
+        """For how long this process may be silent about a turn it answers. Whoever sets it calls ``renew`` more often:
+        on another machine its turns are taken over soon after it died."""
         self._agree_on_keys()
 
     @classmethod
@@ -369,6 +372,15 @@ class Store:
             return False
         return not self._abandoned(last.id, last.owner)
 
+    def renew(self) -> None:
+        """Say that this process is still at work on its turns."""
+        self._database.read_clock()
+        if not _AT_WORK:
+            return
+        here = self._here().stored()
+        with self._database.writing() as connection:
+            connection.execute(sql.RENEW_TURN, [{"turn": turn_id, "owner": here} for turn_id in _AT_WORK])
+
     def refuse_repeated(self, session_id: str, request: str) -> None:
         """Look whether a request began a turn before.
 
@@ -526,13 +538,20 @@ class Store:
     # Parts
 
     def _here(self) -> Owner:
-        return replace(self._owner(), at=self._clock().timestamp(), uptime=self._uptime())
+        at = self._database.now or self._clock().timestamp()
+        return replace(self._owner(), at=at, uptime=self._uptime(), lease=self.lease.total_seconds())
 
     def _abandoned(self, turn_id: str, owner: str) -> bool:
         process, here = Owner.read(owner), self._here()
         if process is not None and process.same(here) and turn_id not in _AT_WORK:
             return True  # begun here, and the database never told us so: its server died while it was being written
-        return process is None or process.age(here) > self._abandoned_after.total_seconds() or process.dead(here)
+        if process is None or process.dead(here):
+            return True
+        longest = self._abandoned_after.total_seconds()
+        # A silence tells something only to one who could have heard: not while the database itself was away.
+        if process.lease and not process.visible(here) and self._database.in_touch_for > process.lease:
+            longest = min(longest, process.lease)
+        return process.age(here) > longest
 
     def _refuse_repeated(self, connection: Connection, session_id: str, request: str | None) -> None:
         if request is None:

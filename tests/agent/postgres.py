@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -63,12 +64,16 @@ class Postgres:
 
     def kill(self) -> None:
         """kill -9, every process of it."""
-        with suppress(FileNotFoundError):
-            pid = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-            for each in (pid, *map(int, children)):
-                with suppress(ProcessLookupError):
-                    os.kill(each, signal.SIGKILL)
+        file = self.folder / "data" / "postmaster.pid"
+        pid = int(file.read_text().split()[0])
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        killed = (pid, *map(int, children))
+        for each in killed:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        while any(map(_runs, killed)):
+            time.sleep(0.01)
+        file.unlink(missing_ok=True)  # where nobody collects the dead, PostgreSQL takes a zombie for itself
 
     def stop(self) -> None:
         """Stop it at once."""
@@ -87,6 +92,14 @@ class Postgres:
         if check and done.returncode:
             log = self.folder / "log"
             raise RuntimeError(f"{tool}: {done.stderr or done.stdout}{log.read_text() if log.exists() else ''}")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
 
 
 @contextmanager

@@ -335,6 +335,29 @@ def test_a_turn_of_another_machine_or_container_is_left_alone(store: Store, else
     assert store.unfinished() == ()
 
 
+def test_a_turn_of_another_machine_that_fell_silent_is_taken_over_after_its_lease(store: Store, clock: Clock) -> None:
+    other = replace(Owner.current(), host="replica-2", boot="another boot")
+    away = Store(store._database, owner=lambda: other, clock=clock, uptime=clock.uptime)
+    away.lease = timedelta(seconds=60)
+    turn = away.begin_turn(store.create_session().id, "one")
+    store._database._since = -3600.0  # it has answered for an hour
+    clock.now += timedelta(seconds=50)
+    away.renew()
+    clock.now += timedelta(seconds=50)
+    assert store.unfinished() == ()
+    clock.now += timedelta(seconds=20)
+    assert store.unfinished() == (turn,)
+
+
+def test_a_silence_while_the_database_was_away_tells_nothing(store: Store, clock: Clock) -> None:
+    other = replace(Owner.current(), host="replica-2", boot="another boot")
+    away = Store(store._database, owner=lambda: other, clock=clock, uptime=clock.uptime)
+    away.lease = timedelta(seconds=60)
+    away.begin_turn(store.create_session().id, "one")
+    clock.now += timedelta(seconds=90)
+    assert store.unfinished() == ()
+
+
 def test_a_turn_pending_for_too_long_is_unfinished_whoever_owns_it(store: Store, clock: Clock) -> None:
     turn = store.begin_turn(store.create_session().id, "one")
     clock.now += timedelta(minutes=6)

@@ -67,10 +67,11 @@ def nursery() -> Iterator[Nursery]:
     """The process that forks replicas."""
     command = [sys.executable, __file__]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        nursery = Nursery(process)
         try:
-            yield (nursery := Nursery(process))
-            nursery.end()
+            yield nursery
         finally:
+            nursery.end()
             process.kill()
 
 
