@@ -27,6 +27,12 @@ class Metrics:
             ["problem"],
             registry=registry,
         )
+        self.model_errors = Counter(
+            "warmline_model_errors",
+            "Replies that the model did not bring to an end, by kind.",
+            ["kind"],
+            registry=registry,
+        )
         self.guard_errors = Counter("warmline_guard_errors", "Checks that could not judge.", registry=registry)
         self.failed = Counter("warmline_failed_turns", "Turns that could not be stored or run.", registry=registry)
         self.running = Gauge("warmline_running_turns", "Turns on their way.", registry=registry)
@@ -75,9 +81,7 @@ class MeasuredTurn:
                     metrics.guard_errors.inc()
             case ReplacedEvent():
                 for problem in event.problems:
-                    metrics.replaced.labels(problem).inc()
-                    if problem.startswith("guard:"):
-                        metrics.guard_errors.inc()
+                    self._see_problem(problem)
             case DoneEvent():
                 metrics.turns.labels(event.route).inc()
                 if event.route == "hold":
@@ -86,3 +90,16 @@ class MeasuredTurn:
                 metrics.failed.inc()
             case _:
                 pass
+
+    def _see_problem(self, problem: str) -> None:
+        """Count why words were replaced: ``output:diagnosis``, ``guard:ValueError``, ``model:stalled``, ``store``."""
+        metrics, (part, _, kind) = self._metrics, problem.partition(":")
+        match part:
+            case "output" | "guard" | "human":
+                metrics.replaced.labels(problem).inc()
+            case "model":
+                metrics.model_errors.labels(kind).inc()
+            case _:  # a held turn: no model was asked, and the hold is counted
+                pass
+        if part in ("guard", "check"):  # what `screen` could not judge came as a verdict, and is counted with it
+            metrics.guard_errors.inc()
