@@ -15,7 +15,7 @@ from string import ascii_uppercase
 from . import ratings
 from .lines import EvalError
 from .ratings import Ranking, Rating, Ratings, fingerprint
-from .results import RunResult
+from .results import RunResult, told_apart
 from .rubrics import Rubrics, shipped_rubrics
 
 MOST_RUNS = 9
@@ -60,18 +60,15 @@ def tasks(runs: Sequence[RunResult], rater: str, *, seed: int = 0, questions: in
     """What a rater is shown: the same questions as everybody with this ``seed``, shuffled for this rater.
 
     Raises:
-        EvalError: two runs are of one system over the same questions, or there are more than nine.
+        EvalError: one run is there twice, or there are more than nine.
     """
+    runs = told_apart(runs)
     if len(runs) > MOST_RUNS:
         raise EvalError(f"{len(runs)} runs are too many to be told apart; {MOST_RUNS} at most")
     there: dict[tuple[str, str], list[RunResult]] = defaultdict(list)
     for run in runs:
         for id in run.answers:
             there[run.header.checksum, id].append(run)
-    for some in there.values():
-        if len({run.name for run in some}) < len(some):
-            same = next(run for run in some if sum(other.name == run.name for other in some) > 1)
-            raise EvalError(f"{same.path} and another run are both of {same.name} over the same questions")
     keys = sorted(there)
     random.Random(f"{seed}").shuffle(keys)
     keys = keys[:questions]
@@ -119,7 +116,9 @@ class Sheet:
     ) -> None:
         self.rater, self.rubrics, self._now = rater, rubrics or shipped_rubrics(), now
         self.pages = tuple(pages(tasks(runs, rater, seed=seed, questions=questions)))
+        runs = told_apart(runs)
         self._files = {(run.header.checksum, run.name): ratings.file_of(run.path.parent, rater) for run in runs}
+        self._systems = {run.name: run.header.system for run in runs}
         kept = Ratings()
         for file in self._files.values():
             if file.exists():
@@ -135,7 +134,7 @@ class Sheet:
             places = {one: n for n, group in enumerate(kept.order, 1) for one in group} if kept else {}
             return {shown.letter: places[shown.systems[0]] for shown in task.answers if kept}
         for system in answer.systems:
-            if scores := self._ratings.get((task.question, system, fingerprint(answer.text))):
+            if scores := self._ratings.get((task.question, self._systems[system], fingerprint(answer.text))):
                 return dict(scores)
         return {}
 
@@ -181,10 +180,15 @@ class Sheet:
         mark = fingerprint(page.answer.text)
         for system in page.answer.systems:
             rating = Rating(
-                rater=self.rater, question=task.question, system=system, scores=dict(points), answer=mark, time=time
+                rater=self.rater,
+                question=task.question,
+                system=self._systems[system],
+                scores=dict(points),
+                answer=mark,
+                time=time,
             )
             ratings.append(self._files[task.bench, system], rating)
-            self._ratings[task.question, system, mark] = rating.scores
+            self._ratings[task.question, rating.system, mark] = rating.scores
 
 
 def _systems(task: Task) -> frozenset[str]:

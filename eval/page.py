@@ -16,7 +16,7 @@ from ..guards.training.filter_report import published
 from .crisis import PREVALENCES, CrisisFigures
 from .journal import Answered, Screened, Talked
 from .lines import EvalError
-from .report import WRONG_TALKS, Report, differ, limits, method, summary, tables
+from .report import WRONG_TALKS, Report, differ, limits, lowest, method, summary, tables
 from .results import HUMAN, OVERALL, JudgeResult, RunResult
 from .simulated import SimulationFigures
 from .tables import Table
@@ -234,7 +234,12 @@ def _ppv(report: Report) -> Any:
         for i, s in enumerate(report.crisis.systems)
     ]
     ticks = [100 * p for p in PREVALENCES]
-    x = {"type": "log", "title": {"text": "share of crises among the messages, %"}, "tickvals": ticks, "range": [-1, 1.32]}
+    x = {
+        "type": "log",
+        "title": {"text": "share of crises among the messages, %"},
+        "tickvals": ticks,
+        "range": [-1, 1.32],
+    }
     y = {"range": [0, 1], "title": {"text": "share of right alarms"}}
     return {"data": data, "layout": {"xaxis": x, "yaxis": y, "showlegend": True}}
 
@@ -273,7 +278,7 @@ def _reliability(crisis: CrisisFigures) -> Any:
 def _anchors(report: Report) -> dict[str, dict[str, str]]:
     """By the title of a table, where its rows lead."""
     answers = {run.name: {id: _anchor(number, id) for id in run.answers} for number, run in enumerate(report.runs)}
-    found = {f"Lowest answers of {name}": of for name, of in answers.items()}
+    found = {lowest(name): of for name, of in answers.items()}
     found |= {differ(one.a, one.b): answers[one.a] for one in report.comparisons}
     if report.crisis:
         for s in report.crisis.systems:

@@ -100,11 +100,11 @@ class Ratings:
     @classmethod
     def of(cls, lines: Iterable[Line]) -> Ratings:
         """The last line of each rater on each thing."""
-        ratings: dict[tuple[str, str, str], Rating] = {}
+        ratings: dict[tuple[str, str, str, str], Rating] = {}
         rankings: dict[tuple[str, str, str, frozenset[str]], Ranking] = {}
         for line in lines:
             if isinstance(line, Rating):
-                ratings[line.rater, line.question, line.system] = line
+                ratings[line.rater, line.question, line.system, line.answer] = line
             else:
                 rankings[line.rater, line.bench, line.question, line.systems] = line
         return cls(tuple(ratings.values()), tuple(rankings.values()))

@@ -6,7 +6,7 @@ It says how each figure was made and what it cannot tell. It ranks nothing that 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -63,6 +63,13 @@ class Report:
         """Every pair of runs over the same questions with a judge in common."""
         return compare_all(self.runs)
 
+    @property
+    def main_comparisons(self) -> list[RunComparison]:
+        """Those by judges, and by people together: where there are several raters, their mean speaks for them."""
+        modes = {judge.name: judge.mode for run in self.runs for judge in run.judges}
+        left_out = HUMAN if HUMAN_MEAN in modes.values() else None
+        return [one for one in self.comparisons if modes[one.judge] != left_out]
+
     def name(self, rubric: str) -> str:
         """A rubric as people call it."""
         return "Overall" if rubric == OVERALL else self.rubrics.name(rubric)
@@ -87,11 +94,7 @@ def summary(report: Report) -> list[str]:
             said.append(
                 f"{judge.name} {mean}; {judge.unscored} of {judge.judgements} judgements are unscored.{weak}{own}"
             )
-    several = {judge.name for run in report.runs for judge in run.judges if judge.mode == HUMAN_MEAN}
-    alone = {judge.name for run in report.runs for judge in run.judges if judge.mode == HUMAN} if several else set()
-    for one in report.comparisons:
-        if one.judge in alone:  # the tables have each rater; here the mean speaks for them
-            continue
+    for one in report.main_comparisons:
         row = next(r for r in one.rows if r.rubric == OVERALL)
         d = row.difference
         if d.n == 0:
@@ -289,6 +292,9 @@ def _run(run: RunResult) -> dict[str, Any]:
                 "problems": dict(judge.problems),
                 "consistency": judge.consistency,
                 "rubrics": {r: _estimate(e) for r, e in judge.by_rubric.items()},
+                "rubrics_of_routed": {
+                    r: _estimate(e) for r, e in without(judge, judge.scores.keys() - run.routed).items()
+                },
                 "rubrics_without_routed": {r: _estimate(e) for r, e in without(judge, run.routed).items()},
             }
             for judge in run.judges
@@ -376,6 +382,7 @@ def _run_tables(report: Report) -> Iterable[Table]:
         yield Table(
             "Without the questions that the crisis protocol answered", ["system", "judge", "routed", *names], routed
         )
+    yield from _protocol_tables(report, names)
     overall = [(one, next(row for row in one.rows if row.rubric == OVERALL)) for one in report.comparisons]
     if len(overall) > 1:
         yield Table(
@@ -384,7 +391,7 @@ def _run_tables(report: Report) -> Iterable[Table]:
             [[one.a, one.b, one.judge, *_difference(row), one.n] for one, row in overall],
             "First minus second; a win rate above 0.5 is the first one's.",
         )
-    for one in report.comparisons:
+    for one in report.main_comparisons:
         yield Table(
             f"{one.a} against {one.b}",
             ["rubric", "difference", "p (Holm)", "effect (d_z)", "win rate", "wins, ties, losses"],
@@ -408,15 +415,45 @@ def _run_tables(report: Report) -> Iterable[Table]:
         for judge in (judge for judge in run.judges if not judge.human):
             rows = []
             for id in worst(judge):
-                lowest = min(report.rubrics.ids, key=lambda r: judge.scores[id][r])
+                weakest = min(report.rubrics.ids, key=lambda r: judge.scores[id][r])
                 reasons = judge.reasons.get(id, {})
-                reason = reasons.get(lowest) or reasons.get("", "")
+                reason = reasons.get(weakest) or reasons.get("", "")
                 rows.append(
-                    [id, run.answers[id].topic, f"{judge.scores[id][OVERALL]:.1f}", report.name(lowest), _short(reason)]
+                    [
+                        id,
+                        run.answers[id].topic,
+                        f"{judge.scores[id][OVERALL]:.1f}",
+                        report.name(weakest),
+                        _short(reason),
+                    ]
                 )
             if rows:
                 head = ["question", "topic", "overall", "lowest rubric", "the judge's reason"]
-                yield Table(f"Lowest answers of {run.name}", head, rows, f"By {judge.name}.")
+                yield Table(lowest(run.name), head, rows, f"By {judge.name}.")
+
+
+def lowest(name: str) -> str:
+    """The title of the table of a system's answers with the lowest scores."""
+    return f"Lowest rated: {name}"
+
+
+def _protocol_tables(report: Report, names: Sequence[str]) -> Iterable[Table]:
+    """The protocol's own replies, and what every other system said to the same questions."""
+    for run in report.runs:
+        rows = [
+            [other.name, judge.name, len(judge.scores.keys() & run.routed)]
+            + [told(e) for e in without(judge, judge.scores.keys() - run.routed).values()]
+            for other in report.runs
+            if run.routed and other.header.checksum == run.header.checksum
+            for judge in other.judges
+        ]
+        if rows:
+            yield Table(
+                f"On the questions that the crisis protocol answered in {run.name}",
+                ["system", "judge", "scored", *names],
+                rows,
+                "The rubrics were made for answers to ordinary questions; the protocol asks, and names help.",
+            )
 
 
 def differ(a: str, b: str) -> str:
@@ -426,7 +463,7 @@ def differ(a: str, b: str) -> str:
 
 def _differences(report: Report) -> Iterable[Table]:
     by_name = {run.name: run for run in report.runs}
-    for one in report.comparisons:
+    for one in report.main_comparisons:
         a, b = (next(j for j in by_name[name].judges if j.name == one.judge).scores for name in (one.a, one.b))
         apart = sorted(a.keys() & b.keys(), key=lambda id: (-abs(a[id][OVERALL] - b[id][OVERALL]), id))
         rows = [

@@ -73,11 +73,13 @@ class RunResult:
     """What people said about these answers."""
     probes: tuple[ProbeFigures, ...] = ()
     """What moves the judges that should not."""
+    label: str = ""
+    """What tells it from another run of the same system; see ``told_apart``."""
 
     @property
     def name(self) -> str:
         """As reports call it."""
-        return self.header.system
+        return self.label or self.header.system
 
     @property
     def routed(self) -> frozenset[str]:
@@ -92,8 +94,11 @@ class RunResult:
     def holds(self, rating: Rating) -> bool:
         """Whether a rating is about an answer of this run, as it stands here."""
         answer = self.answers.get(rating.question)
-        about = rating.system in (self.header.system, self.path.parent.name)
-        return about and answer is not None and rating.answer in ("", fingerprint(answer.text))
+        if answer is None or rating.answer not in ("", fingerprint(answer.text)):
+            return False
+        # Without the answer's mark, the system's name is not enough where two runs share it.
+        known = bool(rating.answer) or not self.label
+        return rating.system in (self.name, self.path.parent.name) or (known and rating.system == self.header.system)
 
 
 def read_result(path: Path, rubrics: Rubrics | None = None) -> RunResult:
@@ -130,16 +135,38 @@ def read_result(path: Path, rubrics: Rubrics | None = None) -> RunResult:
     return with_ratings(run, read_beside(path.parent), rubrics)
 
 
+def told_apart(runs: Sequence[RunResult]) -> list[RunResult]:
+    """The runs, those of one system over the same questions (a model before and after tuning) named by their folders.
+
+    Raises:
+        EvalError: one run is there twice.
+    """
+    if len({run.path.resolve() for run in runs}) < len(runs):
+        raise EvalError("the same run is there twice")
+    shared = Counter((run.header.checksum, run.header.system) for run in runs)
+    folders = Counter(run.path.parent.resolve().name for run in runs)
+
+    def label(run: RunResult) -> str:
+        if shared[run.header.checksum, run.header.system] == 1:
+            return ""
+        folder = run.path.parent.resolve()
+        return f"{run.header.system} ({folder.name if folders[folder.name] == 1 else folder})"
+
+    return [replace(run, label=label(run)) for run in runs]
+
+
 def with_ratings(run: RunResult, more: Ratings, rubrics: Rubrics | None = None) -> RunResult:
     """The run with what people said about it beside its judges. Ratings of anything else are passed over."""
     rubrics = rubrics or shipped_rubrics()
-    # A CSV may name the folder; from here on there is one name.
+    # A CSV may name the folder and knows no mark of the answer; from here on there is one name for one thing.
     ours = tuple(
-        rating.model_copy(update={"system": run.header.system})
+        rating.model_copy(
+            update={"system": run.header.system, "answer": fingerprint(run.answers[rating.question].text)}
+        )
         for rating in more.ratings
         if run.holds(rating) and rating.complete(rubrics)
     )
-    rankings = tuple(r for r in more.rankings if r.bench == run.header.checksum and run.name in r.systems)
+    rankings = tuple(r for r in more.rankings if r.bench == run.header.checksum)
     ratings = run.ratings + Ratings(ours, rankings)
     by_rater: dict[str, list[Rating]] = defaultdict(list)
     for rating in ratings.ratings:

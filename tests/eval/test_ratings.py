@@ -10,7 +10,7 @@ from warmline.eval.journal import VERSION, Answered, Header, Journal
 from warmline.eval.lines import EvalError
 from warmline.eval.rankings import ranking_figures
 from warmline.eval.ratings import Ranking, Rating, append, file_of, fingerprint, read_beside, read_csv, read_file
-from warmline.eval.results import OVERALL, RunResult, agreement, compare, read_result, with_ratings
+from warmline.eval.results import OVERALL, RunResult, agreement, compare, read_result, told_apart, with_ratings
 from warmline.eval.rubrics import shipped_rubrics
 
 IDS = shipped_rubrics().ids
@@ -72,9 +72,35 @@ def test_what_two_systems_said_alike_is_shown_once_and_counts_for_both(tmp_path:
     assert [read_result(folder).judges[0].scores["q0"][OVERALL] for folder in folders] == [6, 6]
 
 
-def test_two_runs_of_one_system_cannot_be_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(EvalError, match="same questions"):
-        sheet(answers(tmp_path / "x", "a", ["1"]), answers(tmp_path / "y", "a", ["2"]))
+def test_a_run_that_is_there_twice_is_told(tmp_path: Path) -> None:
+    folder = answers(tmp_path, "a", ["1"])
+    with pytest.raises(EvalError, match="there twice"):
+        sheet(folder, folder)
+
+
+def test_two_runs_of_one_system_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    folders = [tmp_path / "base-run", tmp_path / "tuned-run"]
+    for folder, text in zip(folders, ("base", "tuned"), strict=True):
+        answers(tmp_path, "agent", [text]).rename(folder)
+    one = sheet(*folders)
+    one.write(page(one, "q0", "base"), full(4))
+    one.write(page(one, "q0", "tuned"), full(8))
+    letters = {shown.text: shown.letter for shown in page(one, "q0").task.answers}
+    one.write(page(one, "q0"), {letters["base"]: 2, letters["tuned"]: 1})
+    base, tuned = told_apart([read_result(folder) for folder in folders])
+    assert (base.name, base.judges[0].scores["q0"][OVERALL]) == ("agent (base-run)", 4)
+    assert (tuned.name, tuned.judges[0].scores["q0"][OVERALL]) == ("agent (tuned-run)", 8)
+    assert [ranked.system for ranked in ranking_figures([base, tuned])[0].systems] == [tuned.name, base.name]
+    assert compare(base, tuned)[0].rows[-1].difference.value == -4
+    assert sheet(*folders).finished == 3
+
+
+def test_a_csv_must_name_the_folder_where_two_runs_share_a_system(tmp_path: Path) -> None:
+    some = told_apart([read_result(answers(tmp_path / name, "agent", [name])) for name in ("x", "y")])
+    by_name = Rating(rater="sam", question="q0", system="agent", scores=full(3))
+    assert some[0].label != some[1].label
+    assert some[0].holds(by_name.model_copy(update={"system": some[0].name}))
+    assert not some[1].holds(by_name.model_copy(update={"system": some[0].name}))
 
 
 # -- what is kept ------------------------------------------------------------------------------------------------------

@@ -385,9 +385,9 @@ def _rated(runs: list[Path], files: list[Path] | None, skip_bad: bool) -> tuple[
     """The runs with what people said about them, also in CSVs."""
     from ...eval.lines import EvalError
     from ...eval.ratings import read_csv
-    from ...eval.results import read_result, with_ratings
+    from ...eval.results import read_result, told_apart, with_ratings
 
-    results = [read_result(path) for path in runs]
+    results = told_apart([read_result(path) for path in runs])
     for file in files or ():
         found, wrong = read_csv(file, skip_bad=skip_bad)
         _tell_left_out(wrong)
@@ -417,9 +417,9 @@ def compare(
     """
     from ...eval.report import Report, as_data, told_comparisons
     from ...eval.results import compare as compared
-    from ...eval.results import read_result
+    from ...eval.results import read_result, told_apart
 
-    pair = Report(runs=(read_result(a), read_result(b)))
+    pair = Report(runs=tuple(told_apart([read_result(a), read_result(b)])))
     compared(*pair.runs)  # tells why, where they cannot be compared
     typer.echo(jsonlib.dumps(as_data(pair)["comparisons"], indent=2) if json else told_comparisons(pair))
 
