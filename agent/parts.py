@@ -28,6 +28,7 @@ def crisis_filter(settings: GuardSettings) -> CrisisFilter:
         encoder,
         _thresholds(encoder.thresholds, settings),
         second_opinion=second_opinion,
+        foreign="shipped" if settings.encoder == "shipped" else None,
         # Before the time for a whole check is up, so that a crisis which stands in so many words is never held.
         patience_s=settings.screen_s * 0.75,
     )

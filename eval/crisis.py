@@ -124,7 +124,9 @@ def local(name: str, settings: GuardSettings) -> Local:
     if name == "lexicon":
         return Local(name, _heard_by(CrisisFilter(whole.lexicon, encoder=None), scored=False))
     if name == "encoder" and whole.encoder is not None:
-        return Local(name, _heard_by(_EncoderAlone(whole.lexicon, whole.encoder, whole.thresholds)))
+        return Local(
+            name, _heard_by(_EncoderAlone(whole.lexicon, whole.encoder, whole.thresholds, foreign=whole.foreign))
+        )
     raise EvalError(
         f"--system {name}: wants {', '.join(LOCAL)} (the encoder must be on), NAME@URL, "
         "guardrails:MODULE:CLASS or nemo:FOLDER"

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parent / "data" / "encoder"
 """Folder of the weights that ship: ``model.onnx``, ``tokenizer.json``, ``calibration.json``."""
 
+MULTILINGUAL = Path(__file__).parent / "data" / "encoder_multilingual"
+"""The same for messages that are not in English."""
+
 _SYMBOL = re.compile(r"[^\w\s\x00-\x7f]")
 _UNSEEN = frozenset({"Sk", "Cf", "Mn", "Me", "Cs", "Cn", "Co"})
 _LONGEST = 20_000
@@ -226,6 +229,12 @@ class OnnxEncoder:
 def shipped_encoder() -> OnnxEncoder:
     """The encoder that ships, loaded once in a process: 82 MB, a third of a second."""
     return OnnxEncoder.load()
+
+
+@lru_cache(maxsize=1)
+def shipped_multilingual() -> OnnxEncoder:
+    """The encoder for other languages, loaded with the first message that needs it: 37 MB."""
+    return OnnxEncoder.load(MULTILINGUAL)
 
 
 def _strongest(text: str, offsets: Sequence[tuple[int, int]], said: np.ndarray) -> tuple[int, int]:

@@ -68,11 +68,11 @@ def explain(
 ) -> Explanation:
     """The verdict on ``text`` and what speaks for it. At most ``MOST_CLAUSES`` + 2 runs of the encoder."""
     verdict = crisis_filter.screen(text, history)
-    encoder = crisis_filter.encoder
     clauses: tuple[Clause, ...] = ()
-    if encoder is not None and not verdict.evidence and verdict.level > RiskLevel.NONE and verdict.error is None:
+    encoder = crisis_filter.encoder_of(verdict) if verdict.error is None else None
+    if encoder is not None and not verdict.evidence and verdict.level > RiskLevel.NONE:
         clauses = left_out(text, encoder)
-    return Explanation(verdict=verdict, clauses=clauses, examples=tuple(_nearest(text, encoder, nearest)))
+    return Explanation(verdict=verdict, clauses=clauses, examples=tuple(_nearest(text, crisis_filter.encoder, nearest)))
 
 
 _BORDER = re.compile(r"(?<=[.!?;,:…\n])\s+|\s+(?=(?:and|but|because|so|or|then|when|if|that)\b)", re.IGNORECASE)

@@ -46,6 +46,8 @@ class Languages:
 
     def __init__(self, signs: Mapping[str, Signs], load: Callable[[str], Lexicon] = load_lexicon) -> None:
         self._load = load
+        self.codes = frozenset(signs)
+        """ISO 639-1 codes of the languages that have a lexicon here."""
         self._words: dict[str, frozenset[str]] = {}
         scripts: dict[str, list[str]] = {}
         for code, sign in signs.items():

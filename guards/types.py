@@ -118,7 +118,8 @@ class Verdict(Frozen):
     scores: Mapping[Category, float] = Field(default_factory=dict)
     """Per category, 0 to 1. Not a probability unless the model card says so."""
     stages: Mapping[str, float] = Field(default_factory=dict)
-    """What each stage made of it, 0 to 1, as far as it was asked: `lexicon`, `encoder`, `window`, `second opinion`."""
+    """What each stage made of it, 0 to 1, as far as it was asked: `lexicon`, `encoder`, `multilingual`, `window`,
+    `second opinion`."""
     together: Together | None = None
     """The last few messages as one; only where this one is no crisis itself. It is for the conversation's risk."""
     language: str = "en"

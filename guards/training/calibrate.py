@@ -1,7 +1,8 @@
 """Turns logits into probabilities and picks the thresholds, on writers the network had not seen.
 
 Two steps: ``predict`` runs the int8 network of a held-out run over its held-out messages and keeps what it said in the
-repository; ``fit`` reads all that is kept and writes ``calibration.json`` for the shipped weights.
+repository; ``fit`` reads all that is kept and writes ``calibration.json`` for the shipped weights. The multilingual
+network needs no fold: what it is calibrated on, it never saw (``spared``).
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..encoder import SHIPPED, Calibration, OnnxEncoder, Scale, save_calibration
-from ..filter import Thresholds
+from ..encoder import MULTILINGUAL, SHIPPED, Calibration, OnnxEncoder, Scale, Spelling, save_calibration
+from ..filter import CrisisFilter, Thresholds
 from ..types import Category, RiskLevel
-from .corpus import CATEGORIES, HERE, LEVELS, Message, by_author, read_corpus
+from .corpus import CATEGORIES, HERE, LEVELS, Message, by_author, read_corpus, read_every_language, spared
 from .fit import pad_of, tokenizer_of
 from .held_out import HELD_OUT, Prediction, read_held_out
 from .statistics import threshold_at_specificity
@@ -33,13 +34,14 @@ OVERRULE = 0.15
 crises, and such a message is still met with a safety question. Under .2 it was 7 of 39."""
 
 
-def uncalibrated(folder: Path) -> Calibration:
+def uncalibrated(folder: Path, spelling: Spelling = "canonical") -> Calibration:
     """Reads the logits of ``folder/model.onnx`` as they are."""
     return Calibration(
         outputs=OUTPUTS,
         crisis=Scale(),
         categories=dict.fromkeys(CATEGORIES, Scale()),
         level_temperature=1.0,
+        spelling=spelling,
         window=WINDOW,
         pad=pad_of(tokenizer_of(folder)),
         stride=STRIDE,
@@ -89,7 +91,15 @@ def f1_threshold(scores: np.ndarray, truth: np.ndarray) -> float:
     return float(max(np.arange(0.2, 0.81, 0.02).round(2), key=f1))
 
 
-def fit(predictions: Sequence[Prediction], folder: Path, specificity: float, note: str = "") -> Calibration:
+def fit(
+    predictions: Sequence[Prediction],
+    folder: Path,
+    specificity: float,
+    note: str = "",
+    *,
+    spelling: Spelling = "canonical",
+    overrule: float = OVERRULE,
+) -> Calibration:
     """Calibration for ``folder/model.onnx``; the crisis threshold leaves ``specificity`` of calm unseen messages alone.
 
     The scales are those of the held-out networks: the shipped one is trained the same way on more writers.
@@ -114,7 +124,7 @@ def fit(predictions: Sequence[Prediction], folder: Path, specificity: float, not
     concern = min(limit, float(np.clip(threshold_at_specificity(probability, ~none, 0.85), 0, 1)))
     picked = np.concatenate([_category_scores(categories, logits, i) for i in range(len(CATEGORIES))])
     true = np.concatenate([np.array([c in p.message.categories for p in predictions]) for c in CATEGORIES])
-    return uncalibrated(folder).model_copy(
+    return uncalibrated(folder, spelling).model_copy(
         update={
             "crisis": scale,
             "categories": categories,
@@ -124,7 +134,7 @@ def fit(predictions: Sequence[Prediction], folder: Path, specificity: float, not
                 crisis=round(limit, 4),
                 imminent=f1_threshold(shares[crisis, LEVELS.index(RiskLevel.IMMINENT)], level[crisis] == 3),
                 category=f1_threshold(picked, true),
-                overrule=OVERRULE,
+                overrule=overrule,
             ),
             "note": note,
         }
@@ -133,6 +143,27 @@ def fit(predictions: Sequence[Prediction], folder: Path, specificity: float, not
 
 def _category_scores(scales: dict[Category, Scale], logits: np.ndarray, i: int) -> np.ndarray:
     return np.array([scales[CATEGORIES[i]](float(x)) for x in logits[:, 1 + i]])
+
+
+def said_by(encoder: OnnxEncoder, text: str) -> np.ndarray:
+    """[13], the highest logits over the windows for the crisis and the categories, levels of the highest window."""
+    rows = encoder.logits(text)
+    top = int(rows[:, 0].argmax())
+    return np.concatenate([rows[:, : 1 + len(Category)].max(axis=0), rows[top, 1 + len(Category) :]])
+
+
+def multilingual(folder: Path, corpus: Path, specificity: float) -> Calibration:
+    """Calibration of the multilingual network in ``folder``, on the messages it was spared. It takes nothing back from
+    a lexicon: there are too few messages of each language to say when it may."""
+    save_calibration(uncalibrated(folder, "own"), folder)
+    encoder, lexicons = OnnxEncoder.load(folder), CrisisFilter(encoder=None)
+    predictions = [
+        Prediction(m, said_by(encoder, m.text), lexicons.screen(m.text).level, "spared")
+        for m in read_every_language(corpus)
+        if spared(m)
+    ]
+    note = f"{len(predictions)} messages by k1 and l1 in 20 languages that it was not trained on"
+    return fit(predictions, folder, specificity, note, spelling="own", overrule=0.0)
 
 
 def predict(network: Path, backbone: Path, held: Sequence[Message], target: Path) -> None:
@@ -147,9 +178,7 @@ def predict(network: Path, backbone: Path, held: Sequence[Message], target: Path
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("w", encoding="utf-8") as file:
             for message in held:
-                rows = encoder.logits(message.text)
-                top = int(rows[:, 0].argmax())
-                row = np.concatenate([rows[:, : 1 + len(Category)].max(axis=0), rows[top, 1 + len(Category) :]])
+                row = said_by(encoder, message.text)
                 said = {
                     "author": message.author,
                     "id": message.id,
@@ -167,11 +196,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--fold", nargs=2, action="append", default=[], metavar=("RUN", "AUTHORS"), help="predict first"
     )
     options.add_argument("--backbone", type=Path, help="with --fold: folder of the model it was trained from")
-    options.add_argument("--encoder", type=Path, default=SHIPPED)
+    options.add_argument("--encoder", type=Path, help="folder of the weights (default: those that ship)")
+    options.add_argument("--multilingual", action="store_true", help="the network for languages other than English")
     # Over writers half of whom wrote crises and their calm twins; ordinary messages are left alone far more often, see
     # CounselChat in the card. Each point more costs three of the crises found.
     options.add_argument("--specificity", type=float, default=0.91, help="share of calm messages left alone")
     chosen = options.parse_args(arguments)
+    if chosen.multilingual:
+        folder = chosen.encoder or MULTILINGUAL
+        save_calibration(multilingual(folder, chosen.corpus, chosen.specificity), folder)
+        return 0
+    encoder = chosen.encoder or SHIPPED
     if chosen.fold and chosen.backbone is None:
         options.error("--fold needs --backbone FOLDER, the model that the run was trained from")
     for run, authors in chosen.fold:
@@ -182,8 +217,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.error(f"no predictions in {chosen.held_out}: give --fold RUN AUTHORS")
     authors = sorted({p.message.author for p in predictions})
     note = f"{len(predictions)} messages by {', '.join(authors)}, from int8 networks that had not seen these authors"
-    if (chosen.encoder / "model.onnx").is_file():
-        save_calibration(fit(predictions, chosen.encoder, chosen.specificity, note), chosen.encoder)
+    if (encoder / "model.onnx").is_file():
+        save_calibration(fit(predictions, encoder, chosen.specificity, note), encoder)
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
@@ -12,27 +13,56 @@ from ..encoder import OnnxEncoder
 from ..filter import CrisisFilter
 from ..types import RiskLevel
 from .corpus import Message
-from .statistics import auc, share, table
+from .statistics import auc, auc_interval, share, table
 
 
 def _share(hits: np.ndarray | Sequence[bool]) -> str:
     return share(int(np.asarray(hits, dtype=bool).sum()), len(hits))
 
 
-def languages(crisis_filter: CrisisFilter, messages: Sequence[Message]) -> str:
-    """Every language of ``messages``, by the filter as it ships: its encoder may have seen them, or their glosses."""
-    levels = [crisis_filter.screen(m.text).level for m in messages]
-    alarms = np.array([level >= RiskLevel.ELEVATED for level in levels])
-    heard = np.array([level > RiskLevel.NONE for level in levels])
+def languages(shipped: CrisisFilter, multilingual: OnnxEncoder, messages: Sequence[Message]) -> str:
+    """Every language of ``messages``: the lexicons alone, the multilingual network alone, and both.
+
+    The network must not have seen them. The English encoder has, or their glosses, so it hears none of them here; what
+    it would add is said below the table.
+    """
+    alone = CrisisFilter(encoder=multilingual, thresholds=multilingual.thresholds)
+    lexicons = _levels(CrisisFilter(encoder=None), messages)
+    with patch.object(CrisisFilter, "_findings", lambda *_: []):
+        network = _levels(alone, messages)
+    both, as_shipped = _levels(alone, messages), _levels(shipped, messages)
     crisis = np.array([m.crisis for m in messages])
     rows = []
     for language in ["all", *sorted({m.language for m in messages})]:
         some = np.array([language in ("all", m.language) for m in messages])
-        there = some & crisis
-        rows.append(
-            [language, int(some.sum()), _share(alarms[there]), _share(heard[there]), _share(~alarms[some & ~crisis])]
-        )
-    return table(["language", "n", "sensitivity", "crises heard as something", "specificity"], rows)
+        row: list[object] = [language, int(some.sum())]
+        for levels in (lexicons, network, both):
+            alarms = levels >= RiskLevel.ELEVATED.rank
+            row += [_share(alarms[some & crisis]), _share(~alarms[some & ~crisis])]
+        rows.append([*row, _share(both[some & crisis] > 0)])
+    scores = [multilingual.scores(m.text).crisis for m in messages]
+    p, n = int(crisis.sum()), int((~crisis).sum())
+    low, high = auc_interval(area := auc(scores, crisis), p, n)
+    doubtful = sum("encoder" in shipped.screen(m.text).stages for m in messages)
+    alarms = as_shipped >= RiskLevel.ELEVATED.rank
+    head = ["language", "n", "lexicon alone: sens.", "spec.", "encoder alone: sens.", "spec.", "both: sens.", "spec."]
+    return (
+        f"{table([*head, 'crises heard as something'], rows)}\n\n"
+        f"Crisis AUC of the multilingual encoder {area:.3f} ({low:.3f}-{high:.3f}). As it ships, the English encoder "
+        f"hears {doubtful} of these {len(messages)} too, as their language is in doubt: sensitivity "
+        f"{_share(alarms[crisis])}, specificity {_share(~alarms[~crisis])}."
+    )
+
+
+def _levels(crisis_filter: CrisisFilter, messages: Sequence[Message]) -> np.ndarray:
+    """The rank of each message's level; a message that could not be judged raises RuntimeError."""
+    ranks = []
+    for message in messages:
+        verdict = crisis_filter.screen(message.text)
+        if verdict.error:
+            raise RuntimeError(f"the filter failed on {message.id}: {verdict.error}")
+        ranks.append(verdict.level.rank)
+    return np.array(ranks)
 
 
 def cssrs(crisis_filter: CrisisFilter, path: Path) -> str:

