@@ -73,7 +73,8 @@ class Postgres:
                 os.kill(each, signal.SIGKILL)
         while any(map(_runs, killed)):
             time.sleep(0.01)
-        file.unlink(missing_ok=True)  # where nobody collects the dead, PostgreSQL takes a zombie for itself
+        for lock in (file, self.folder / ".s.PGSQL.5432.lock"):  # PostgreSQL takes a zombie for itself
+            lock.unlink(missing_ok=True)
 
     def stop(self) -> None:
         """Stop it at once."""

@@ -7,6 +7,7 @@ that a test waits for a fork and not for Python. Each answers with a line of JSO
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -16,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
+
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -111,6 +114,8 @@ def main() -> None:
     for line in sys.stdin:
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            if sys.platform == "linux":  # nothing is left over when the tests are stopped
+                ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             try:
                 asyncio.run(_serve(json.loads(line)))
             finally:
