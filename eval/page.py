@@ -28,6 +28,8 @@ PATTERNS = ("", "/", ".", "x", "-")
 """Colour is the system, dash or pattern the judge."""
 HEIGHT, LEGEND_LINE = 440, 21
 """Of a chart, and of each line of its legend, in pixels."""
+HEAT_ROW, HEAT_WIDTH = 44, 860
+"""Of the heat map: each row, and what a narrow screen scrolls over."""
 MOST_MESSAGES = 5000
 """Of those that every system got right; a page of more opens slowly."""
 _STYLE = """
@@ -79,9 +81,10 @@ def as_html(report: Report, title: str) -> str:
     body = [f"<h1>{escape(title)}</h1>", *(f"<p>{escape(line)}</p>" for line in summary(report))]
     for name, (heading, chart) in charts.items():
         kind = "chart small" if name.startswith("confusion") else "chart"
-        lines = len(chart["data"]) if chart["layout"].get("showlegend") else 0
-        room = f" style='height:{HEIGHT + LEGEND_LINE * (lines - 3)}px'" if lines > 3 else ""
+        room = f" style='{_room(name, chart)}'"
         place = f"<div class='{kind}' id='{name}' role='img' aria-label='{escape(heading)}'{room}></div>"
+        if name == "heat":
+            place = f"<div class='scroll'>{place}</div>"
         body.append(f"<h2>{escape(heading)}</h2>{place}")
     anchors = _anchors(report)
     body += [_table(one, anchors.get(one.title, {})) for one in tables(report)]
@@ -126,10 +129,9 @@ def _charts(report: Report) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
     if scored:
         yield "radar", ("Rubrics at a glance", _radar(scored, names, ids, labels))
         yield "bars", ("Means with 95 % intervals", _bars(scored, names, (*ids, OVERALL), [*labels, "Overall"]))
-        rubrics = [report.name(id) for id in (*ids, OVERALL)]
-        values = [[judge.by_rubric[id].value for _, judge in every] for id in (*ids, OVERALL)]
-        columns = [_short_name(run, judge if several else None).replace(", ", "<br>") for run, judge in every]
-        yield "heat", ("Rubric by system and judge", _heat(values, columns, rubrics, 1, 10, ".1f"))
+        values = [[judge.by_rubric[id].value for id in (*ids, OVERALL)] for _, judge in every]
+        rows = [_short_name(run, judge if several else None).replace(", ", "<br>") for run, judge in every]
+        yield "heat", ("System and judge by rubric", _heat(values, [*labels, "Overall"], rows, 1, 10, ".1f"))
     if report.crisis:
         for number, s in enumerate(report.crisis.systems):
             b = s.binary
@@ -139,6 +141,14 @@ def _charts(report: Report) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
         yield "ppv", ("How often an alarm would be right", _ppv(report))
         if any(s.reliability for s in report.crisis.systems):
             yield "reliability", ("Scores against what was true", _reliability(report.crisis))
+
+
+def _room(name: str, chart: dict[str, Any]) -> str:
+    """The size of a chart, where it is not that of the others: it grows with its rows or its legend."""
+    if name == "heat":
+        return f"height:{120 + HEAT_ROW * len(chart['data'][0]['y'])}px;min-width:{HEAT_WIDTH}px"
+    lines = len(chart["data"]) if chart["layout"].get("showlegend") else 0
+    return f"height:{HEIGHT + LEGEND_LINE * (lines - 3)}px" if lines > 3 else ""
 
 
 def _wrapped(name: str) -> str:
@@ -214,8 +224,7 @@ def _heat(z: Any, x: list[str], y: list[str], low: float, high: float | None, fo
         "texttemplate": "%{z:" + form + "}",
         "showscale": False,
     }
-    tilt = {"tickangle": -40} if len(x) > 2 else {}
-    layout = {"yaxis": {"automargin": True, "autorange": "reversed"}, "xaxis": {"automargin": True} | tilt}
+    layout = {"yaxis": {"automargin": True, "autorange": "reversed"}, "xaxis": {"automargin": True, "tickangle": 0}}
     return {"data": [one | ({"zmax": high} if high is not None else {})], "layout": layout}
 
 
