@@ -222,7 +222,7 @@ def free_port() -> int:
         return taken.getsockname()[1]
 
 
-def _until_ready(port: int, process: subprocess.Popen[bytes], patience_s: float = 90) -> None:
+def _until_ready(port: int, process: subprocess.Popen[bytes], patience_s: float = 300) -> None:
     until = time.monotonic() + patience_s
     while time.monotonic() < until:
         if process.poll() is not None:
