@@ -115,7 +115,9 @@ HEARD: list[tuple[int, float]] = []
 
 async def chat(base_url: str) -> Reply:
     """One turn through the agent."""
-    settings = Settings(model={"base_url": base_url, "name": "warmline", "temperature": 0, "max_tokens": 120})
+    patient = {"first_token_s": 600, "idle_s": 300, "total_s": 900}  # this is about what is said, not how soon
+    sampling = {"temperature": 0, "max_tokens": 120}
+    settings = Settings(model={"base_url": base_url, "name": "warmline", **sampling, **patient})
     plain = remote_model(settings.model)
     asked = {"logprobs": True, "extra_body": {**(plain.extra_body or {}), "return_tokens_as_token_ids": True}}
     model = Recording.model_construct(**{**plain.__dict__, **asked})
