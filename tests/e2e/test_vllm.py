@@ -117,12 +117,15 @@ async def chat(base_url: str) -> Reply:
     """One turn through the agent."""
     patient = {"first_token_s": 600, "idle_s": 300, "total_s": 900}  # this is about what is said, not how soon
     sampling = {"temperature": 0, "max_tokens": 120}
-    settings = Settings(model={"base_url": base_url, "name": "warmline", **sampling, **patient})
+    settings = Settings(
+        model={"base_url": base_url, "name": "warmline", **sampling, **patient}, guards={"timeout_s": 30}
+    )
     plain = remote_model(settings.model)
     asked = {"logprobs": True, "extra_body": {**(plain.extra_body or {}), "return_tokens_as_token_ids": True}}
     model = Recording.model_construct(**{**plain.__dict__, **asked})
     HEARD.clear()
     agent = SupportAgent(model=model, settings=settings, store=Store.open("sqlite:///:memory:"))
+    await agent.warm_up()
     session = await agent.open_session(country="US")
     shown = ""
     async for event in session.send(SAID):
