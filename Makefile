@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Warmline needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[local,server,eval,dev]"
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[local,finetune,server,eval,dev]"
 	touch $@
 
 model: $(STAMP)  ## fetch the embedded model once
@@ -85,7 +85,7 @@ docs: $(STAMP)  ## write the generated parts of docs/ again
 
 constraints:  ## pin every dependency again (needs uv)
 	UV_CUSTOM_COMPILE_COMMAND="make constraints" uv pip compile --quiet --universal --python-version 3.11 \
-	  --extra local --extra finetune --extra eval --extra server --extra postgres --extra guardrails --extra dev \
+	  --extra local --extra finetune --extra eval --extra server --extra postgres --extra guardrails --extra otel --extra dev \
 	  --constraint constraints.in --output-file constraints.txt pyproject.toml
 
 clean:  ## remove the environment (your conversations and the model stay)
