@@ -13,7 +13,7 @@ from typing import Any
 from .calibration import FEWEST, Calibration, calibrated, shared
 from .probe import ProbeFigures
 from .rankings import ranking_figures
-from .results import OVERALL, JudgeResult, RunResult, agreement
+from .results import OVERALL, Agreement, JudgeResult, RunResult
 from .rubrics import Rubrics
 from .statistics import Difference, Estimate
 from .tables import Table, or_dash, told
@@ -82,14 +82,20 @@ def _points(d: Difference) -> str:
     return f"{d.value:+.2f} ({d.low:+.2f} to {d.high:+.2f})"
 
 
-def judge_tables(runs: Sequence[RunResult], calibrations: Sequence[Calibration], rubrics: Rubrics) -> Iterable[Table]:
-    """Agreement, rankings by people, calibration, probes."""
+def judge_tables(
+    runs: Sequence[RunResult],
+    agreements: Sequence[Sequence[Agreement]],
+    calibrations: Sequence[Calibration],
+    rubrics: Rubrics,
+) -> Iterable[Table]:
+    """Agreement (of each run), rankings by people, calibration, probes."""
     names = [rubrics.name(id) for id in rubrics.ids]
-    for run in runs:
+    for run, some in zip(runs, agreements, strict=True):
         rows = []
-        for one in agreement(run, rubrics):
+        for one in some:
             between = " / ".join(one.between)
-            rows.append([between, one.n, "Krippendorff's alpha", *(or_dash(v, 2) for v in one.alpha.values())])
+            alphas = [told(Estimate(v, *one.alpha_interval.get(r, (v, v)), one.n)) for r, v in one.alpha.items()]
+            rows.append([between, one.n, "Krippendorff's alpha", *alphas])
             if one.kappa:
                 rows.append([between, one.n, "weighted kappa", *(or_dash(v, 2) for v in one.kappa.values())])
         if rows:
@@ -97,8 +103,8 @@ def judge_tables(runs: Sequence[RunResult], calibrations: Sequence[Calibration],
                 f"Agreement on {run.name}",
                 ["between", "answers", "measure", *names],
                 rows,
-                "1 is agreement, 0 is chance. Alpha is ordinal, kappa quadratic-weighted; means of several people or "
-                "repeats are rounded for kappa.",
+                "1 is agreement, 0 is chance. Alpha is ordinal, with its 95 % interval over answers; kappa is "
+                "quadratic-weighted, and means of several people or repeats are rounded for it.",
             )
     alone = [(r, j) for r in runs for j in r.judges if not math.isnan(j.consistency)]
     if alone:

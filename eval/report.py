@@ -22,6 +22,7 @@ from .results import (
     HUMAN,
     HUMAN_MEAN,
     OVERALL,
+    Agreement,
     RubricDifference,
     RunComparison,
     RunResult,
@@ -62,6 +63,11 @@ class Report:
     def comparisons(self) -> list[RunComparison]:
         """Every pair of runs over the same questions with a judge in common."""
         return compare_all(self.runs)
+
+    @cached_property
+    def agreements(self) -> list[list[Agreement]]:
+        """Of each run, who agrees with whom."""
+        return [agreement(run, self.rubrics) for run in self.runs]
 
     @property
     def main_comparisons(self) -> list[RunComparison]:
@@ -224,6 +230,8 @@ def as_data(report: Report) -> dict[str, Any]:
     data: dict[str, Any] = {"version": 1, "summary": summary(report)}
     if report.runs:
         data["runs"] = [_run(run) for run in report.runs]
+        for run, some in zip(data["runs"], report.agreements, strict=True):
+            run["agreement"] = [vars(one) for one in some]
         data["comparisons"] = [
             {
                 "a": one.a,
@@ -300,7 +308,6 @@ def _run(run: RunResult) -> dict[str, Any]:
             for judge in run.judges
         ],
         "raters": sorted({rating.rater for rating in run.ratings.ratings}),
-        "agreement": [vars(one) for one in agreement(run)],
     }
 
 
@@ -402,7 +409,7 @@ def _run_tables(report: Report) -> Iterable[Table]:
             f"By {one.judge}, on {one.n} questions that both have scores for; {one.left_out} have only one.",
         )
     yield from _differences(report)
-    yield from judge_tables(report.runs, report.calibrations, report.rubrics)
+    yield from judge_tables(report.runs, report.agreements, report.calibrations, report.rubrics)
     problems = [
         [run.name, judge.name, problem, n]
         for run in report.runs

@@ -20,7 +20,16 @@ from .lines import EvalError
 from .probe import ProbeFigures, probe_figures
 from .ratings import Rating, Ratings, fingerprint, read_beside
 from .rubrics import Rubrics, shipped_rubrics
-from .statistics import Difference, Estimate, holm, krippendorff_alpha, mean_interval, paired_difference, weighted_kappa
+from .statistics import (
+    Difference,
+    Estimate,
+    alpha_interval,
+    holm,
+    krippendorff_alpha,
+    mean_interval,
+    paired_difference,
+    weighted_kappa,
+)
 
 OVERALL = "overall"
 """The mean of an answer's rubrics."""
@@ -275,6 +284,8 @@ class Agreement:
     """Two of them, or all human raters."""
     alpha: Mapping[str, float]
     """Krippendorff's, ordinal, by rubric."""
+    alpha_interval: Mapping[str, tuple[float, float]]
+    """95 %, over answers."""
     kappa: Mapping[str, float]
     """Quadratic-weighted, by rubric; empty for more than two."""
     n: int
@@ -301,6 +312,7 @@ def _agreement(some: Sequence[JudgeResult], ids: Sequence[str]) -> Agreement:
     return Agreement(
         tuple(judge.name for judge in some),
         {r: krippendorff_alpha(np.array(scores)) for r, scores in given.items()} if common else empty,
+        {r: alpha_interval(np.array(scores)) for r, scores in given.items()} if common else {},
         {} if len(some) > 2 else {r: weighted_kappa(*scores) for r, scores in given.items()} if common else empty,
         len(common),
     )

@@ -192,6 +192,15 @@ def krippendorff_alpha(ratings: np.ndarray, level: Literal["nominal", "ordinal",
     return float(1 - (n - 1) * (coincidence * distance).sum() / expected)
 
 
+def alpha_interval(ratings: np.ndarray, *, times: int = 400, seed: int = 0) -> tuple[float, float]:
+    """The 95 % percentile bootstrap interval of the ordinal alpha, over items; NaN where alpha is."""
+    rng, items = np.random.default_rng(seed), ratings.shape[1]
+    found = [krippendorff_alpha(ratings[:, rng.integers(0, items, items)]) for _ in range(times)] if items else []
+    known = [alpha for alpha in found if not math.isnan(alpha)]
+    low, high = np.percentile(known, [2.5, 97.5]) if known else (math.nan, math.nan)
+    return float(low), float(high)
+
+
 def _distance(values: np.ndarray, totals: np.ndarray, level: str) -> np.ndarray:
     if level == "nominal":
         return 1.0 - np.eye(len(values))

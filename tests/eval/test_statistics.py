@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from warmline.eval.statistics import (
+    alpha_interval,
     bonferroni,
     chi2_tail,
     cochran_q,
@@ -125,6 +126,14 @@ def test_every_pair_of_systems_is_compared_and_corrected() -> None:
 @pytest.mark.parametrize(("level", "alpha"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849)])
 def test_alpha_is_that_of_krippendorffs_own_example(level: str, alpha: float) -> None:
     assert krippendorff_alpha(FOUR_RATERS, level) == pytest.approx(alpha, abs=5e-4)  # pyright: ignore
+
+
+def test_the_interval_of_alpha_is_wide_with_few_items_and_holds_it() -> None:
+    few, many = np.array([A[:15], B[:15]]), np.array([A, B])
+    low, high = alpha_interval(few)
+    assert low < krippendorff_alpha(few) < high
+    narrow_low, narrow_high = alpha_interval(many)
+    assert narrow_high - narrow_low < high - low
 
 
 def test_one_rater_agrees_with_nobody() -> None:
