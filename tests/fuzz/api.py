@@ -11,6 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import httpx
+
 from warmline.eval.load import service, stub
 
 CHECKS = (
@@ -25,12 +27,21 @@ CHECKS = (
 )
 
 
+def a_ticket(url: str, key: str) -> None:
+    """A crisis, so that there is a ticket for the desk's operations to be tried on."""
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as client:
+        session = client.post("/v1/sessions", json={"country": "US"}).raise_for_status().json()["id"]
+        said = {"text": "i don't want to be here anymore, i have the pills next to me", "stream": False}
+        client.post(f"/v1/sessions/{session}/turns", json=said).raise_for_status()
+
+
 def main(seconds: int, examples: int) -> int:
     """Run it; the exit code is schemathesis'."""
     scopes = ("chat", "review", "admin", "eval")
     quick = {"guards__encoder": "off", "service__web_chat": "true", "service__visitor_rate_per_minute": "10000"}
     with stub(0) as model, service(model, scopes=scopes, **quick) as running:
         url = f"http://127.0.0.1:{running.target.port}"
+        a_ticket(url, running.target.key)
         # `events` never ends: it is a stream of what reviewers write (tests/agent/service covers it).
         command = [
             str(Path(sys.executable).parent / "schemathesis"), "run", f"{url}/openapi.json",
