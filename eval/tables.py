@@ -20,10 +20,11 @@ class Table:
 
 
 def told(estimate: Estimate, digits: int = 2) -> str:
-    """``7.31 (7.20-7.42)``; a dash where there is nothing."""
+    """``7.31 (7.20-7.42)``, ``0.11 (-0.20 to 0.31)``; a dash where there is nothing."""
     if math.isnan(estimate.value):
         return "-"
-    return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f}-{estimate.high:.{digits}f})"
+    between = " to " if estimate.low < 0 else "-"
+    return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f}{between}{estimate.high:.{digits}f})"
 
 
 def or_dash(value: float, digits: int = 3) -> str:
