@@ -156,6 +156,7 @@ async def _turn(
     except UnknownSession:
         raise unknown("session") from None
     except StoreError as error:
+        country = country or (service.turns.countries.get(session) if session else None)
         return service.held_turn(error, said, country_code(service, country), key), None
     return service.turns.run(service.sessionless.turn(said, country_code(service, country), key.id)), None
 

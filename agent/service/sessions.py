@@ -222,7 +222,8 @@ async def send(
         raise
     except StoreError as error:
         said = [Utterance(role="user", text=body.text)]
-        turn = service.held_turn(error, said, country_code(service, None), key)
+        country = country_code(service, service.turns.countries.get(session_id))
+        turn = service.held_turn(error, said, country, key)
     return Stream(frames(turn)) if body.stream else await whole(turn)
 
 
@@ -297,7 +298,9 @@ async def new_session(service: Shared, key: ApiKey, country: str | None, referen
         store.delete(record.id)  # another request was quicker
         return store.session(kept)
 
-    return await asyncio.to_thread(create)
+    record = await asyncio.to_thread(create)
+    service.turns.remember(record.id, record.country)
+    return record
 
 
 def session_out(record: SessionRecord) -> SessionOut:

@@ -20,6 +20,7 @@ from ..events import CrisisCard, CrisisCardEvent, DoneEvent, Event, FailedEvent,
 from ..nodes import LAST_WORDS
 from ..store import StoreError, TurnPending, TurnRepeated, TurnStatus
 from ..support import Session, SupportAgent
+from .access import REMEMBERED, Recent
 from .errors import busy, reused_key, stopping
 
 if TYPE_CHECKING:
@@ -149,6 +150,8 @@ class Turns:
         self._unsettled: dict[str, Session] = {}
         """Conversations whose last reply could not be stored; they remember it, and settle it with the next turn."""
         self._loose: set[RunningTurn] = set()
+        self.countries = Recent[str, str](REMEMBERED)
+        """Of conversations seen lately: a person in danger gets the right lines while the store fails."""
 
     async def send(self, session_id: str, text: str, key: str | None = None) -> Turn:
         """Answer a message.
@@ -240,6 +243,7 @@ class Turns:
 
         def ended(last: Event | None) -> None:
             del self._running[session_id]
+            self.remember(session_id, session.country)
             if isinstance(last, FailedEvent) and last.turn_id:
                 self._unsettled[session_id] = session
             elif isinstance(last, DoneEvent):
@@ -255,9 +259,15 @@ class Turns:
     async def _session(self, session_id: str) -> Session:
         return self._unsettled.get(session_id) or await self._agent.open_session(session_id=session_id)
 
+    def remember(self, session_id: str, country: str | None) -> None:
+        """Keep the country of a conversation for the time in which the store fails."""
+        if country:
+            self.countries.put(session_id, country)
+
     def forget(self, session_id: str) -> None:
         """Let go of what is remembered of a conversation that was deleted."""
         self._unsettled.pop(session_id, None)
+        self.countries.drop(session_id)
 
     async def renewing(self) -> None:
         """Say every few seconds that this replica is at work, so that others wait for it and no longer. Never ends by
