@@ -1,4 +1,4 @@
-"""Training runs for real on a tiny base: it learns, goes on after a kill as if nothing had been, refuses what is wrong."""
+"""Training runs for real on a tiny base: it learns, goes on after a kill as it would have, and refuses what is wrong."""
 
 from __future__ import annotations
 
