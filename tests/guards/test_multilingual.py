@@ -23,7 +23,8 @@ class Says:
     thresholds = Thresholds()
 
     def __init__(self, crisis: float) -> None:
-        self._crisis, self.heard = crisis, []
+        self._crisis = crisis
+        self.heard: list[str] = []
 
     def scores(self, text: str) -> EncoderScores:
         self.heard.append(text)
@@ -164,8 +165,8 @@ def test_what_judges_is_no_part_of_what_trains_or_calibrates() -> None:
 
 
 def test_four_bits_are_unpacked_as_the_package_packs_them() -> None:
-    blocks = np.zeros(1, dtype=multilingual_backbone._BLOCK)
-    blocks["scale"], blocks["halves"] = 0.5, np.arange(16) | (15 - np.arange(16)) << 4
+    halves = np.arange(16) | (15 - np.arange(16)) << 4
+    blocks = np.array([(0.5, halves)], dtype=multilingual_backbone._BLOCK)
     row = multilingual_backbone._unpacked(blocks, 32)[0]
     assert row[:16].tolist() == [(n - 8) / 2 for n in range(16)]
     assert row[16:].tolist() == [(7 - n) / 2 for n in range(16)]
