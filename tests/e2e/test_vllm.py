@@ -122,7 +122,7 @@ async def chat(base_url: str) -> Reply:
     )
     plain = remote_model(settings.model)
     asked = {"logprobs": True, "extra_body": {**(plain.extra_body or {}), "return_tokens_as_token_ids": True}}
-    model = Recording.model_construct(**{**plain.__dict__, **asked})
+    model = Recording.model_construct(plain.model_fields_set | set(asked), **{**plain.__dict__, **asked})
     HEARD.clear()
     agent = SupportAgent(model=model, settings=settings, store=Store.open("sqlite:///:memory:"))
     await agent.warm_up()
