@@ -102,9 +102,9 @@ class _Finding:
 
 
 _NAMED = 0.85
-"""In ``Verdict.stages``, the lexicon's figure where a message calls a crisis by its clinical name ("I have been struggling
-with self-harm"). Such a sentence is calm because it is formal, so the encoder's low score does not take it back: of 2,358
-questions of MentalChat16K it took back 39 true ones."""
+"""In ``Verdict.stages``, the lexicon's figure where a message calls a crisis by its clinical name ("I have been
+struggling with self-harm"). Such a sentence is calm because it is formal, so the encoder's low score does not take it
+back: of 2,358 questions of MentalChat16K it took back 39 true ones."""
 
 
 class CrisisFilter:

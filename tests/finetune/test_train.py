@@ -1,4 +1,4 @@
-"""Training runs for real on a tiny base: it learns, goes on after a kill as it would have, and refuses what is wrong."""
+"""Training runs for real on a tiny base: it learns, goes on after a kill as it would have, refuses what is wrong."""
 
 from __future__ import annotations
 
