@@ -375,11 +375,12 @@ class Store:
     def renew(self) -> None:
         """Say that this process is still at work on its turns."""
         self._database.read_clock()
-        if not _AT_WORK:
-            return
         here = self._here().stored()
-        with self._database.writing() as connection:
-            connection.execute(sql.RENEW_TURN, [{"turn": turn_id, "owner": here} for turn_id in _AT_WORK])
+        if rows := [
+            {"turn": turn_id, "owner": here} for turn_id in tuple(_AT_WORK)
+        ]:  # other threads begin and end turns
+            with self._database.writing() as connection:
+                connection.execute(sql.RENEW_TURN, rows)
 
     def refuse_repeated(self, session_id: str, request: str) -> None:
         """Look whether a request began a turn before.
