@@ -376,9 +376,8 @@ class Store:
         """Say that this process is still at work on its turns."""
         self._database.read_clock()
         here = self._here().stored()
-        if rows := [
-            {"turn": turn_id, "owner": here} for turn_id in tuple(_AT_WORK)
-        ]:  # other threads begin and end turns
+        at_work = tuple(_AT_WORK)  # other threads begin and end turns meanwhile
+        if rows := [{"turn": turn_id, "owner": here} for turn_id in at_work]:
             with self._database.writing() as connection:
                 connection.execute(sql.RENEW_TURN, rows)
 
