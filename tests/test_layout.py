@@ -90,5 +90,5 @@ def test_the_base_install_needs_no_torch() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     heavy = ("torch", "vllm", "transformers", "litellm", "guardrails")
     assert not [need for need in project["dependencies"] if need.startswith(heavy)]
-    extras = {"local", "finetune", "vllm", "eval", "server", "postgres", "guardrails", "dev"}
+    extras = {"local", "finetune", "vllm", "eval", "server", "postgres", "guardrails", "otel", "dev"}
     assert set(project["optional-dependencies"]) == extras
