@@ -26,6 +26,11 @@ class _PlainChunks:
     def __init__(self, client: AsyncOpenAI) -> None:
         self._client = client
 
+    @property
+    def with_raw_response(self) -> Any:
+        """The client's own: replies that come whole are asked for through it."""
+        return self._client.chat.completions.with_raw_response
+
     async def create(self, *, extra_body: dict[str, Any] | None = None, **payload: Any) -> Any:
         """``chat.completions.create`` of the client; a stream of dictionaries when ``stream`` is set."""
         if not payload.get("stream"):

@@ -59,6 +59,11 @@ class SSEServer:
             await self._plain(writer, 200, "text/html", "<html><body>Welcome to the router</body></html>")
         elif mode == "json":
             await self._plain(writer, 200, "application/json", '{"hello": "world"}')
+        elif mode == "whole":
+            message = {"role": "assistant", "content": "".join(self.reply)}
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            whole = {"id": "c", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
+            await self._plain(writer, 200, "application/json", json.dumps(whole))
         elif mode == "close":
             return
         elif mode == "silent":

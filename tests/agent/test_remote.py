@@ -54,6 +54,14 @@ async def test_the_request_carries_model_settings_and_messages() -> None:
     assert request["max_tokens"] == request["max_completion_tokens"] == 99
 
 
+async def test_a_reply_can_be_asked_for_whole() -> None:
+    async with sse_server("whole") as server:
+        reply = await remote(server.base_url, max_tokens=99).ainvoke(ASK)
+    assert reply.content == "".join(REPLY)
+    assert not server.requests[0].get("stream")
+    assert server.requests[0]["max_tokens"] == 99
+
+
 async def test_the_key_is_sent() -> None:
     async with sse_server() as server:
         await read(server.base_url, api_key="sk-ours")
