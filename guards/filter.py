@@ -141,7 +141,7 @@ class CrisisFilter:
             thresholds = thresholds or encoder.thresholds
             foreign = foreign or "shipped"
         self.encoder = encoder
-        self.foreign = foreign
+        self.foreign: Encoder | Literal["shipped"] | None = foreign
         self.thresholds = thresholds or Thresholds()
         self.second_opinion = second_opinion
         self.patience_s = patience_s

@@ -200,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--multilingual", action="store_true", help="the network for languages other than English")
     # Over writers half of whom wrote crises and their calm twins; ordinary messages are left alone far more often, see
     # CounselChat in the card. Each point more costs three of the crises found.
-    options.add_argument("--specificity", type=float, default=0.91, help="share of calm messages left alone")
+    options.add_argument("--specificity", type=float, default=0.88, help="share of calm messages left alone")
     chosen = options.parse_args(arguments)
     if chosen.multilingual:
         folder = chosen.encoder or MULTILINGUAL
