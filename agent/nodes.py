@@ -27,6 +27,7 @@ from .prompt import build_messages
 from .protocol.context import for_filter, in_answer
 from .protocol.say import help_card
 from .protocol.state import Progress
+from .small_talk import small_talk
 from .turn import HISTORY, TurnContext, TurnState
 from .voice import ENGLISH
 
@@ -105,7 +106,7 @@ async def support(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, 
     """Let the model answer, sentence by sentence, behind the gate."""
     context, parts = runtime.context, runtime.context.parts
     question = _safety_question(state, context)
-    if state.get("route") == "concern" and not parts.model_meets_concern:
+    if not parts.model_meets_concern and (state.get("route") == "concern" or _small_talk(state, context)):
         return {"reply": ""}
     messages = build_messages(state.get("history", ()), state["text"], safety_question=question)
     shown, problems = "", ()
@@ -146,12 +147,19 @@ async def check(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, An
         endings.append(copy.ending(problems, begun=bool(reply.strip()), seed=context.seed))
     progress = state.get("progress") or Progress()
     question = _safety_question(state, context)
-    if not (reply.strip() or endings):  # a concern that no model's words met
-        endings.append(copy.concern(seed=context.seed))
+    if not (reply.strip() or endings):  # a concern or small talk, and a model too weak for it
+        endings.append(_small_talk(state, context) or copy.concern(seed=context.seed))
     if question:
         endings.append(question)
     progress = progress.model_copy(update={"pending": _asked_about(state) if question else None})
     return {"pending": "\n\n".join(endings), "problems": problems, "progress": progress}
+
+
+def _small_talk(state: TurnState, context: TurnContext) -> str | None:
+    """Our words for a greeting and the like; None where more is in the message, or another language is spoken."""
+    if state.get("route") == "concern" or context.voice(state).language != "en":
+        return None
+    return small_talk(state["text"], context.seed)
 
 
 async def hold(state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from .events import (
     SentenceEvent,
     VerdictEvent,
 )
-from .model.adapter import adapter_of
+from .model.adapter import is_weak
 from .settings import Settings
 from .traces import Trace, Traces, tell
 
@@ -100,8 +100,8 @@ class SupportAgent:
         self._webhook: Webhook | None = None
         self._delivering: asyncio.Task[None] | None = None
         self._guards: dict[str | None, OutputGuard] = {}
-        self.weak_model = not (model or self.settings.model.base_url or adapter_of(self.settings.model))
-        """True for the embedded model without an adapter: it was read answering people who may be in danger, and its
+        self.weak_model = model is None and is_weak(self.settings.model)
+        """True for the embedded default (``is_weak``): it was read answering people who may be in danger, and its
         words could hurt. Vetted words then stand before the safety question; see ``Parts.model_meets_concern``."""
         self._lock = threading.RLock()  # parts are built once, by whichever thread needs them first
 

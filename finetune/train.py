@@ -117,7 +117,7 @@ def _run(
 ) -> Trained:
     import torch
     from transformers import EarlyStoppingCallback, set_seed
-    from trl import SFTTrainer  # pyright: ignore[reportMissingImports]
+    from trl import SFTTrainer  # pyright: ignore[reportPrivateImportUsage]
 
     from .metrics import Metrics, Progress
 
@@ -167,7 +167,7 @@ def _in_fixed_order(trainer: Any, seed: int) -> Any:
 
 
 def _arguments(recipe: Recipe, run: Path, device: Device, checkpointing: bool) -> Any:
-    from trl import SFTConfig  # pyright: ignore[reportMissingImports]
+    from trl import SFTConfig  # pyright: ignore[reportPrivateImportUsage]
 
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if recipe.effective_batch % (recipe.batch * world):

@@ -77,6 +77,15 @@ def adapter_of(settings: ModelSettings) -> Path | None:
     return SHIPPED if card and card.prompt_version == support_prompt().version else None
 
 
+def is_weak(settings: ModelSettings) -> bool:
+    """True for the default embedded model, tuned as it ships or not at all.
+
+    Read aloud and judged blindly (docs/model-card-embedded.md), its words can still hurt a person who may be in danger.
+    """
+    own = settings.base_url or settings.path or model_name(settings) != DEFAULT
+    return not own and adapter_of(settings) in (None, SHIPPED)
+
+
 def base_of(folder: Path) -> str:
     """The model that the adapter in ``folder`` says it was trained on.
 

@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
 from ..model import build_model
-from ..model.adapter import adapter_of
+from ..model.adapter import is_weak
 from ..settings import Settings
 from ..store import StoreError, TicketMoved, UnknownSession
 from ..support import SupportAgent
@@ -54,7 +54,7 @@ def create_app(settings: Settings | None = None, **parts: Any) -> FastAPI:
     given = parts.pop("model", None)
     model = StoppableModel(inner=given or build_model(settings.model))
     agent = SupportAgent(model, settings=settings, **parts)
-    agent.weak_model = not (given or settings.model.base_url or adapter_of(settings.model))
+    agent.weak_model = given is None and is_weak(settings.model)
     drain, metrics = Drain(model), Metrics()
 
     @asynccontextmanager

@@ -356,6 +356,15 @@ async def test_a_weak_model_is_not_let_near_a_concern(store: Store) -> None:
     assert shown(events).count("?") == 1
 
 
+async def test_a_weak_model_is_not_asked_about_a_greeting(store: Store) -> None:
+    model = ScriptedModel(replies=["I'm so sorry for your loss."])
+    agent = make(store, model=model)
+    agent.weak_model = True
+    events = await turn(agent, "hi")
+    assert model.calls == []
+    assert "good that you are here" in shown(events) or "start anywhere" in shown(events)
+
+
 async def test_a_sentence_that_a_limit_cut_in_the_middle_is_left_out(store: Store) -> None:
     events = await turn(make(store, "That sounds exhausting. And the other thing about it is that"), ORDINARY)
     assert shown(events).strip() == "That sounds exhausting."
