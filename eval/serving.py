@@ -24,7 +24,7 @@ import httpx
 from ..agent import Settings, Store, SupportAgent
 from ..agent.model.remote import RemoteModel, remote_model
 from ..agent.prompt import to_chat
-from ..agent.settings import ModelSettings
+from ..agent.settings import GuardSettings, ModelSettings, ThresholdSettings
 from ..guards.sentences import SentenceSplitter
 from .lines import EvalError
 
@@ -35,11 +35,12 @@ SAID = (
     "My boss shouted at me in front of everyone today and I still feel small.",
     "I can't sleep since the exam, I keep going over every answer.",
     "My sister and I have not spoken since the wedding.",
-    "I have been so tired lately that even washing up feels like a lot.",
+    "The bus was late again and I missed the start of my class.",
     "My dog died on Sunday and the house is so quiet now.",
     "I get nervous every time I have to phone somebody.",
     "I was passed over for a promotion again.",
 )
+"""Ordinary turns all."""
 
 
 @dataclass
@@ -100,7 +101,9 @@ async def side_by_side(
     """
     async with httpx.AsyncClient(trust_env=False, timeout=120.0, limits=httpx.Limits(max_connections=None)) as http:
         name = await _model_name(http, base_url)
-        settings = Settings(model=ModelSettings(base_url=base_url, name=name, temperature=0))
+        # A turn that worries the filter adds a line to the prompt, and the two sides would not ask the same.
+        calm = GuardSettings(thresholds=ThresholdSettings(concern=1, crisis=1))
+        settings = Settings(model=ModelSettings(base_url=base_url, name=name, temperature=0), guards=calm)
         with tempfile.TemporaryDirectory() as folder:
             store = Store.open(f"sqlite:///{Path(folder) / 'bench.db'}")
             agent = SupportAgent(model=_timed(settings.model), settings=settings, store=store)
