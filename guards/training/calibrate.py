@@ -31,8 +31,8 @@ WINDOW, STRIDE, MOST_WINDOWS = 256, 160, 12
 
 OVERRULE = 0.12
 """Of 3,048 messages by writers it had not seen, the lexicon called 29 elevated that the network put under .15: two were
-crises, and such a message is still met with a safety question. Under .2 it was 7 of 39. That was an earlier network; for
-this one .12, because "im dying of embarrassment and i want to die" has .148."""
+crises, and such a message is still met with a safety question. Under .2 it was 7 of 39. That was an earlier network;
+for this one .12, because "im dying of embarrassment and i want to die" has .148."""
 
 
 def uncalibrated(folder: Path, spelling: Spelling = "canonical") -> Calibration:
