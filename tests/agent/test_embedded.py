@@ -37,7 +37,7 @@ def checkpoint() -> Path:
 @pytest.fixture(scope="module")
 def loaded(checkpoint: Path) -> EmbeddedModel:
     """The default model with short replies; loaded once for all tests here."""
-    model = EmbeddedModel(settings=ModelSettings(max_tokens=24), seed=1)
+    model = EmbeddedModel(settings=ModelSettings(max_tokens=24, adapter="off"), seed=1)
     model.load()
     return model
 
@@ -277,6 +277,12 @@ def test_an_adapter_changes_what_is_said(tmp_path: Path, checkpoint: Path, model
     tuned = EmbeddedModel(settings=ModelSettings(max_tokens=16, temperature=0, adapter=tmp_path / "adapter"))
     assert tuned.invoke(ASK).text != like(model, max_tokens=16, temperature=0).invoke(ASK).text
     assert not hasattr(tuned._ready().model, "peft_config")  # merged: no cost per token
+
+
+def test_by_default_it_speaks_with_the_shipped_adapter(checkpoint: Path, model: EmbeddedModel) -> None:
+    tuned = EmbeddedModel.from_settings(ModelSettings(max_tokens=16, temperature=0))
+    assert tuned.invoke(ASK).text != like(model, max_tokens=16, temperature=0).invoke(ASK).text
+    assert tuned.examples == ()
 
 
 def test_the_default_model_gets_the_examples_and_a_tuned_one_does_not(tmp_path: Path) -> None:
