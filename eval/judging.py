@@ -67,7 +67,7 @@ def structured(rubrics: Rubrics | None = None, words: JudgeWords | None = None) 
         "structured",
         rubrics,
         asks,
-        lambda text: _ratings(_object(text), rubrics),
+        lambda text: _ratings(json_object(text), rubrics),
         lambda problem: words.again.format(problem=problem),
         _constrained("ratings", schema(rubrics)),
     )
@@ -101,7 +101,7 @@ def structured_pair(rubrics: Rubrics | None = None, words: JudgeWords | None = N
         return [{"role": "system", "content": words.system}, {"role": "user", "content": said}]
 
     def reads(text: str) -> tuple[Scores, Scores]:
-        made = _object(text)
+        made = json_object(text)
         if set(made) != {"first", "second"}:
             raise Unreadable('it wants the entries "first" and "second" and no other')
         return _ratings(made["first"], rubrics), _ratings(made["second"], rubrics)
@@ -153,7 +153,12 @@ def _described(rubric: Rubric) -> str:
     return f"{rubric.id} ({rubric.name}): {rubric.asks}\n{points}"
 
 
-def _object(text: str) -> dict[str, Any]:
+def json_object(text: str) -> dict[str, Any]:
+    """The JSON object in ``text``, whatever a model wrote before and behind it.
+
+    Raises:
+        Unreadable: there is none.
+    """
     start, end = text.find("{"), text.rfind("}")
     try:
         made = json.loads(text[start : end + 1]) if start >= 0 else None

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from ..guards.types import Frozen
 from .lines import EvalError
 from .questionnaire import read_table
+from .rubrics import named, read_data
 
 SHIPPED = Path(__file__).parent / "data" / "simulation" / "personas.yaml"
 RISK_COLUMNS = ("Current Risk Level", "Acuity", "Risk Type")
@@ -65,19 +65,10 @@ def read_personas(path: Path = SHIPPED) -> tuple[Persona, ...]:
     Raises:
         EvalError: naming the file and what is wrong.
     """
-    try:
-        if path.suffix.lower() in (".tsv", ".csv"):
-            return Personas(personas=tuple(_rows(path))).personas
-        return Personas.model_validate(yaml.safe_load(path.read_text("utf-8"))).personas
-    except EvalError:
-        raise
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise EvalError(f"{path}: {'.'.join(map(str, problem['loc'])) or 'file'}: {problem['msg']}") from None
-    except OSError as error:
-        raise EvalError(f"{path}: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise EvalError(f"{path}: {error}") from None
+    if path.suffix.lower() not in (".tsv", ".csv"):
+        return read_data(path, Personas).personas
+    with named(path):
+        return Personas(personas=tuple(_rows(path))).personas
 
 
 def _rows(path: Path) -> Iterator[Persona]:

@@ -5,10 +5,10 @@ Only what a run has answered is probed, and nothing that is in the journal is as
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from .at_once import at_once
 from .endpoint import Client, EndpointError
 from .journal import Answered, Journal, Probed
 from .judging import Mode, PairMode, structured_pair
@@ -43,32 +43,25 @@ async def probe(
     ]
     left = [one for one in wanted if (one[0], one[1].endpoint.name, mode.name, one[2]) not in journal.probed]
     progress = Progress(len(wanted), done=len(wanted) - len(left), kept=len(wanted) - len(left))
-    waiting = iter(left)
 
-    async def worker() -> None:
-        for id, client, form in waiting:
-            answer = journal.answer(id)
-            assert answer
-            try:
-                made = await _probe(client, mode, pair, answer, form)
-            except EndpointError as error:
-                progress.fail(error)
-                continue
-            journal.add(made)
-            progress.done += 1
-            progress.unscored += made.scores is None
-            progress.tokens_in += made.tokens_in
-            progress.tokens_out += made.tokens_out
-            tell(progress)
+    async def one(each: tuple[str, Client, Form]) -> None:
+        id, client, form = each
+        answer = journal.answer(id)
+        assert answer
+        try:
+            made = await _probe(client, mode, pair, answer, form)
+        except EndpointError as error:
+            progress.fail(error)
+            return
+        journal.add(made)
+        progress.done += 1
+        progress.unscored += made.scores is None
+        progress.tokens_in += made.tokens_in
+        progress.tokens_out += made.tokens_out
+        tell(progress)
 
     tell(progress)
-    tasks = [asyncio.create_task(worker()) for _ in range(max(1, concurrency))]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    await at_once(left, one, concurrency)
     return progress
 
 

@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from ..guards.types import Frozen
 from .lines import EvalError
+from .rubrics import named
 
 SHIPPED = Path(__file__).parent / "data" / "simulation" / "rubric.yaml"
 YES, NO = "Yes", "No"
@@ -216,22 +217,13 @@ def read_questionnaire(path: Path = SHIPPED) -> Questionnaire:
     Raises:
         EvalError: naming the file and what is wrong.
     """
-    try:
+    with named(path):
         if path.suffix.lower() in (".tsv", ".csv"):
             return Questionnaire(name=path.stem, questions=tuple(_items(path)))
         raw = yaml.load(path.read_text("utf-8"), Loader=yaml.BaseLoader)  # so that a Yes stays a word
         for item in raw.get("questions", ()) if isinstance(raw, dict) else ():
             item["severity"] = _severity(item.get("severity", ""), item.get("id", "?"))
         return Questionnaire.model_validate(raw)
-    except EvalError:
-        raise
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise EvalError(f"{path}: {'.'.join(map(str, problem['loc'])) or 'file'}: {problem['msg']}") from None
-    except OSError as error:
-        raise EvalError(f"{path}: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise EvalError(f"{path}: {error}") from None
 
 
 def read_table(path: Path, wants: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Self, TypeVar
@@ -95,12 +97,23 @@ def read_data(path: Path, kind: type[File]) -> File:
     Raises:
         EvalError: naming the file and the key.
     """
-    try:
+    with named(path):
         return kind.model_validate(yaml.safe_load(path.read_text("utf-8")))
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Tell whatever is wrong with the data of a file as an ``EvalError`` that names it, and the key."""
+    try:
+        yield
+    except EvalError:
+        raise
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'file'}: {p['msg']}" for p in error.errors())
+        raise EvalError(f"{path}: {problems}") from None
     except OSError as error:
         raise EvalError(f"{path}: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise EvalError(f"{path}: not YAML: {error}") from None
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'file'}: {p['msg']}" for p in error.errors())
-        raise EvalError(f"{path}: {problems}") from None
+    except ValueError as error:
+        raise EvalError(f"{path}: {error}") from None

@@ -5,12 +5,12 @@ What is in the journal is never asked for again. No answer stays in memory when 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
+from .at_once import at_once
 from .endpoint import Client, EndpointError, EndpointRefused
 from .journal import VERSION, Answered, Header, Journal, Judged
 from .judging import Chat, Mode, Unreadable
@@ -100,7 +100,6 @@ async def run(
         (q.id, name, mode.name, repeat) in journal.judged for q in bench.questions for name, repeat in wanted
     )
     progress = Progress(total, done=kept, kept=kept)
-    waiting = iter(bench.questions)
     by_name = dict(zip(names, judges, strict=True))
 
     def failed(error: EndpointError) -> None:
@@ -148,18 +147,8 @@ async def run(
             if (question.id, name, mode.name, repeat) not in journal.judged:
                 await judge_one(answer, name, repeat)
 
-    async def worker() -> None:
-        for question in waiting:  # shared: each question goes to one worker
-            await one(question)
-
     tell(progress)
-    tasks = [asyncio.create_task(worker()) for _ in range(max(1, concurrency))]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    await at_once(bench.questions, one, concurrency)
     return progress
 
 

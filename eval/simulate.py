@@ -6,7 +6,6 @@ is no evidence of how the agent does with people in distress. Nothing that is in
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import re
@@ -16,16 +15,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from ..guards.types import Frozen
+from .at_once import at_once
 from .endpoint import Client, EndpointError
 from .journal import VERSION, Asked, Exchange, Header, Journal, Talked
-from .judging import Chat, Unreadable
-from .lines import EvalError
+from .judging import Chat, Unreadable, json_object
 from .personas import Persona
 from .questionnaire import Item, Questionnaire
+from .rubrics import read_data
 from .run import RAW_CHARS, Progress
 from .systems import Counterpart
 
@@ -67,10 +66,7 @@ def words() -> Words:
     Raises:
         EvalError: the file is damaged.
     """
-    try:
-        return Words.model_validate(yaml.safe_load(WORDS.read_text("utf-8")))
-    except (OSError, yaml.YAMLError, ValidationError) as error:
-        raise EvalError(f"{WORDS}: {error}") from None
+    return read_data(WORDS, Words)
 
 
 # -- the person ------------------------------------------------------------------------------------------------------
@@ -185,13 +181,7 @@ def read_answer(text: str, item: Item) -> tuple[str, str]:
     Raises:
         Unreadable: it is none of the answers.
     """
-    start, end = text.find("{"), text.rfind("}")
-    try:
-        made = json.loads(text[start : end + 1]) if start >= 0 else None
-    except json.JSONDecodeError:
-        made = None
-    if not isinstance(made, dict):
-        raise Unreadable("it holds no JSON object")
+    made = json_object(text)
     said = str(made.get("answer", "")).strip().casefold()
     for answer in item.answers:
         if answer.casefold() == said:
@@ -299,7 +289,8 @@ async def simulate(
             tell(progress)
         step(kept=len(answers) == there)
 
-    async def one(persona: Persona, number: int) -> None:
+    async def one(each: tuple[Persona, int]) -> None:
+        persona, number = each
         try:
             talked = journal.talk(f"{persona.id}/{number}")
             if talked is None:
@@ -314,18 +305,6 @@ async def simulate(
             progress.fail(error)
             tell(progress)
 
-    left = iter(wanted)
-
-    async def worker() -> None:
-        for persona, number in left:  # shared: each conversation goes to one worker
-            await one(persona, number)
-
     tell(progress)
-    tasks = [asyncio.create_task(worker()) for _ in range(max(1, concurrency))]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    await at_once(wanted, one, concurrency)
     return progress

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +17,7 @@ from pydantic import Field
 
 from .canonical import canonical
 from .filter import EncoderScores, Thresholds
-from .foreign import own_spelling
+from .foreign import own_spelling, symbols_named
 from .network_files import EncoderError, Network, open_network, read_calibration
 from .types import Category, Frozen, RiskLevel
 
@@ -32,8 +30,8 @@ SHIPPED = Path(__file__).parent / "data" / "encoder"
 MULTILINGUAL = Path(__file__).parent / "data" / "encoder_multilingual"
 """The same for messages that are not in English."""
 
-_SYMBOL = re.compile(r"[^\w\s\x00-\x7f]")
-_UNSEEN = frozenset({"Sk", "Cf", "Mn", "Me", "Cs", "Cn", "Co"})
+_MARKS = frozenset({"Mn", "Me"})
+"""Accents on their own: canonical text has none that count."""
 _LONGEST = 20_000
 """Characters up to which a text is cut into tokens as a whole; of a longer one, pieces spread over it are read."""
 _SLICE = 1_200
@@ -100,17 +98,9 @@ class _Window:
     offsets: Sequence[tuple[int, int]]
 
 
-def _named(found: re.Match[str]) -> str:
-    character = found[0]
-    kind = unicodedata.category(character)
-    if kind == "So":
-        return f" {unicodedata.name(character, '').lower()} "
-    return "" if kind in _UNSEEN else character
-
-
 def encoder_text(text: str) -> str:
     """The text as the encoder reads it: canonical spelling, emoji by their names (its vocabulary has no emoji)."""
-    return _SYMBOL.sub(_named, canonical(text).text)
+    return symbols_named(canonical(text).text, _MARKS)
 
 
 SPELLINGS: Mapping[Spelling, Callable[[str], str]] = {"canonical": encoder_text, "own": own_spelling}
